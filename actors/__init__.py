@@ -1,0 +1,1 @@
+"""What is done: sockets, SQLite, mail, the console. The hands around the pure middle."""

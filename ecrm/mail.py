@@ -1,0 +1,116 @@
+"""A mail that was decided on: who gets it, what it shows, until when it makes sense.
+
+`Mail` is the row of the outbox and the composer's only input, so a mail can be composed again
+from it alone, byte for byte. What the template shows is a typed tree (`Values`): a template
+that asks for anything else fails the check, not the customer. Money is integer minor units
+beside its ISO 4217 currency; instants are UTC milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ecrm.moment import CustomerId, Instant
+
+MailClass = Literal["transactional", "notification", "marketing"]
+TRANSACTIONAL: MailClass = "transactional"
+NOTIFICATION: MailClass = "notification"
+MARKETING: MailClass = "marketing"
+
+# delivery.md §1.3: 0 code and security, 1 transactional, 2 triggered marketing, 3 bulk
+Lane = Literal[0, 1, 2, 3]
+
+
+class ShownPerson(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    first_name: str = ""
+    last_name: str = ""
+
+
+class ShownLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One product as a mail shows it; `price` is for one piece."""
+
+    product_id: str
+    name: str = ""
+    variant: str = ""
+    quantity: int = 1
+    price: int = 0
+    url: str = ""
+    image_url: str = ""
+
+
+class ShownCart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    cart_id: str
+    currency: str
+    lines: tuple[ShownLine, ...] = ()
+    total: int = 0
+
+
+class ShownOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """An order; a part that the shop did not report (shipping, tax, discount) is None."""
+
+    order_id: str
+    currency: str
+    lines: tuple[ShownLine, ...] = ()
+    total: int = 0
+    shipping: int | None = None
+    tax: int | None = None
+    discount: int | None = None
+    placed_at: Instant = Instant(0)
+    payment_method: str = ""
+
+
+class ShownParcel(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    order_id: str
+    carrier: str = ""
+    tracking_number: str = ""
+    tracking_url: str = ""
+    shipped_at: Instant = Instant(0)
+
+
+class ShownOffer(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A discount of `percent`, by `code`, until `until`."""
+
+    code: str
+    percent: int
+    until: Instant
+
+
+class Values(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """All that a template may show beside `shop` and `links`.
+
+    `promote` is true where marketing is allowed for this person: a promotional block inside a
+    transactional mail is shown only then (mission §9.8).
+    """
+
+    person: ShownPerson = ShownPerson()
+    cart: ShownCart | None = None
+    order: ShownOrder | None = None
+    parcel: ShownParcel | None = None
+    offer: ShownOffer | None = None
+    promote: bool = False
+
+
+class Mail(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A mail on its way. `mail_id` is derived from its cause (law 4), a UUID in text form.
+
+    `kind` is the number of mission §8 (`"k07"`), `template` the path under `templates/mail`
+    without its ending (`"cart/reminder"`), `at` the instant of the decision and the mail's Date,
+    `not_after` the last instant at which handing it over still makes sense.
+    """
+
+    mail_id: str
+    customer_id: CustomerId
+    kind: str
+    programme: str
+    step: str
+    template: str
+    mail_class: MailClass
+    lane: Lane
+    at: Instant
+    not_after: Instant
+    to: str
+    locale: str
+    zone: str
+    values: Values = Values()
