@@ -188,7 +188,8 @@ class Commit(msgspec.Struct):
 
 class Life(msgspec.Struct, frozen=True, gc=False):
     """What the store knows of one customer: newest snapshots first, and the journal since
-    the older of them (all of it where there is none)."""
+    the older of them (all of it where there is none).
+    """
 
     customer_id: CustomerId
     snapshots: tuple[SnapshotRow, ...]
@@ -246,7 +247,8 @@ class Store(Protocol):
     # the delivery actor
     async def reclaim(self, epoch: str) -> list[ClaimedRow]:
         """Give back what other epochs had leased (→ queued) and return, unchanged, the rows they
-        left in `submitting`, whose outcome is unknown."""
+        left in `submitting`, whose outcome is unknown.
+        """
         ...
 
     async def claim(
@@ -257,7 +259,8 @@ class Store(Protocol):
 
     async def submitting(self, bodies: list[tuple[str, bytes]], epoch: str) -> set[str]:
         """Record, before the byte that can cause acceptance, the built bytes of leased rows.
-        Returns the ids still leased by `epoch`; the others were cancelled meanwhile."""
+        Returns the ids still leased by `epoch`; the others were cancelled meanwhile.
+        """
         ...
 
     async def settle(self, now: Instant, results: list[Settled]) -> None: ...
