@@ -254,7 +254,7 @@ class Store(Protocol):
     async def claim(
         self, now: Instant, epoch: str, limit: int, lanes: tuple[int, ...], skip: frozenset[str]
     ) -> list[ClaimedRow]:
-        """Lease due rows of these lanes, by (lane, due, arrival), passing over domains in `skip`."""
+        """Lease due rows of these lanes, by (lane, due, arrival), passing over `skip` domains."""
         ...
 
     async def submitting(self, bodies: list[tuple[str, bytes]], epoch: str) -> set[str]:
