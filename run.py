@@ -1,0 +1,346 @@
+"""ecrm's command line, and the one place where its parts are put together.
+
+    run.py serve [--warp] [--demo]     run the service
+    run.py check                       read settings, programmes, templates; say what is wrong
+    run.py replay FILE                 play a shop's invoices through a service of their own
+    run.py console -c COMMAND          ask the running service
+
+All take `--config ecrm.toml` and `--data DIR`; `--json` where there is something to read. Exit
+status: 0 done, 1 failed with one line on stderr saying what to do, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from actors import demo, keys, logs, replay, retail, service, settings, templates, terminal
+from actors.clock import Clock, WallClock, WarpClock
+from actors.outside import open_outside
+from actors.service import Service
+from actors.settings import Settings
+from actors.store.sqlite import open_store
+from ecrm import moment
+from ecrm.errors import EcrmError, Misconfigured
+from ecrm.moment import Instant
+from ecrm.rules import Rules
+
+log = structlog.get_logger()
+
+# A replay's mails are looked at and never sent, and two replays must be the same to the byte.
+REPLAY_LINK_KEY: Final = b"links of a replay lead nowhere.."
+REPLAY_KEY: Final = "sk_replay"
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    logs.configure(json=options.json)
+    status = 1
+    try:
+        configured = settings.load(options.config, options.data, os.environ)
+        status = options.run(options, configured)
+    except* EcrmError as errors:
+        print(f"ecrm: {_first(errors)}", file=sys.stderr)
+    return status
+
+
+def _first(errors: BaseExceptionGroup[EcrmError]) -> BaseException:
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, default=Path("ecrm.toml"), help="the settings file")
+    shared.add_argument("--data", type=Path, help="folder of the database and the Maildir")
+    shared.add_argument("--json", action="store_true", help="answer in JSON")
+    parser = argparse.ArgumentParser(
+        prog="run.py", description="ecrm writes to a shop's customers at the right moment."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", parents=[shared], help="run the service")
+    serve.add_argument("--warp", action="store_true", help="a clock that can be pushed forward")
+    serve.add_argument("--demo", action="store_true", help="a few products, and --warp")
+    serve.set_defaults(run=_serve)
+
+    check = commands.add_parser("check", parents=[shared], help="check settings and templates")
+    check.set_defaults(run=_check)
+
+    play = commands.add_parser("replay", parents=[shared], help="play a shop's invoices")
+    play.add_argument("file", type=Path, help="a CSV of invoices, .csv or .csv.gz")
+    play.set_defaults(run=_replay)
+
+    ask = commands.add_parser("console", parents=[shared], help="ask the running service")
+    ask.add_argument("-c", dest="command", required=True, help=terminal.USAGE)
+    ask.add_argument("--key", help="the operator key; otherwise ECRM_OPERATOR_KEY")
+    ask.set_defaults(run=_console)
+    return parser
+
+
+# serve
+
+
+def _serve(options: argparse.Namespace, configured: Settings) -> int:
+    clock = WarpClock(_wall_now()) if options.warp or options.demo else WallClock()
+    trio.run(
+        partial(_serve_until_stopped, configured, clock, demonstrate=options.demo),
+        restrict_keyboard_interrupt_to_checkpoints=True,
+    )
+    return 0
+
+
+async def _serve_until_stopped(configured: Settings, clock: Clock, *, demonstrate: bool) -> None:
+    """Serve until the first SIGINT or SIGTERM; a second one cuts the stop short."""
+    stopping = trio.Event()
+    async with trio.open_nursery() as connections:
+        connections.start_soon(_hear_signals, stopping, connections.cancel_scope)
+        async with _open(configured, clock) as running, trio.open_nursery() as listening:
+            made = await _first_keys(running)
+            if demonstrate:
+                await demo.seed(running)
+            port = await listening.start(_listen, running, connections)
+            _announce(configured, port, made, demonstrate=demonstrate)
+            await stopping.wait()
+            # No new sockets from here; leaving the service tells goodbye to those who are there.
+            listening.cancel_scope.cancel()
+        connections.cancel_scope.cancel()
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _open(
+    configured: Settings, clock: Clock, link_key: bytes | None = None
+) -> AsyncIterator[Service]:
+    async with (
+        open_outside() as outside,
+        open_store(configured.database, outside, clock.now) as store,
+        service.running(configured, store, clock, outside, link_key) as running,
+    ):
+        yield running
+
+
+async def _first_keys(running: Service) -> dict[settings.KeyKind, str]:
+    """On the very first start there are no keys: make them."""
+    if running.settings.keys or await keys.stored(running.store):
+        return {}
+    made = await keys.make_keys(running.store, running.clock.now())
+    running.keyring.add(await keys.stored(running.store))
+    return made
+
+
+async def _listen(
+    running: Service,
+    connections: trio.Nursery,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    at = running.settings.gateway
+    try:
+        listeners = await trio.open_tcp_listeners(at.port, host=at.host)
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot listen on {at.host}:{at.port}: {error.strerror or error}; "
+            "set another gateway.port, or stop what is there"
+        ) from None
+    task_status.started(listeners[0].socket.getsockname()[1])
+    # A connection outlives its listener: it is told goodbye before it is cut.
+    await trio.serve_listeners(running.gateway.serve_stream, listeners, handler_nursery=connections)
+
+
+async def _hear_signals(stopping: trio.Event, everything: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if stopping.is_set():
+                log.warning("stop_cut_short", signal=name)
+                everything.cancel()
+                return
+            log.info("stopping", signal=name)
+            stopping.set()
+
+
+def _announce(
+    configured: Settings, port: int, made: dict[settings.KeyKind, str], *, demonstrate: bool
+) -> None:
+    out = Console(highlight=False, soft_wrap=True)
+    url = f"ws://{configured.gateway.host}:{port}"
+    out.print(f"[bold]ecrm is ready.[/] Events at {url}/v1/events, console at {url}/v1/console")
+    out.print(f"Database {configured.database}, mails in {configured.maildir}/new")
+    if made:
+        out.print("\nThese keys were made for you and are shown only once:")
+        for kind, key in made.items():
+            out.print(f"  {kind:<12} {key}")
+    if demonstrate:
+        operator = made.get("operator", "$ECRM_OPERATOR_KEY")
+        ask = f"python run.py console --key {operator}"
+        out.print("\nTry, in another terminal:")
+        out.print(f"  {ask} -c status")
+        out.print(f"  {ask} -c 'clock advance 3h'")
+    if not made and not configured.keys:
+        out.print("The keys are those that the first start on this database has shown.")
+
+
+# check
+
+
+def _check(options: argparse.Namespace, configured: Settings) -> int:
+    Rules(configured.shop, configured.limits, configured.programmes)
+    found = templates.problems(service.TEMPLATES, configured.shop, configured.programmes)
+    if options.json:
+        print(msgspec.json.encode({"problems": found}).decode())
+    else:
+        for problem in found:
+            print(problem)
+    if found:
+        print(f"ecrm: {len(found)} problems, named above", file=sys.stderr)
+        return 1
+    if not options.json:
+        names = ", ".join(one.name for one in configured.programmes)
+        print(f"Settings, programmes ({names}) and templates are in order.")
+    return 0
+
+
+# replay
+
+
+def _replay(options: argparse.Namespace, configured: Settings) -> int:
+    invoices = retail.read(options.file)
+    if not invoices:
+        raise Misconfigured(f"{options.file} holds no invoice")
+    if options.data is None:
+        with tempfile.TemporaryDirectory(prefix="ecrm-replay-") as folder:
+            return _replay_in(Path(folder), options, configured, invoices)
+    return _replay_in(options.data, options, configured, invoices)
+
+
+def _replay_in(
+    folder: Path,
+    options: argparse.Namespace,
+    configured: Settings,
+    invoices: list[retail.Invoice],
+) -> int:
+    if (folder / "ecrm.db").exists():
+        raise Misconfigured(f"{folder} holds a database already: a replay wants a fresh --data")
+    key = settings.Key("replay", "secret", settings.hashed("secret", REPLAY_KEY))
+    alone = msgspec.structs.replace(
+        configured,
+        database=folder / "ecrm.db",
+        maildir=folder / "mail",
+        gateway=msgspec.structs.replace(configured.gateway, host="127.0.0.1", port=0),
+        keys=(key,),
+    )
+    with _progress(invoices) as told:
+        result = trio.run(_replay_through, alone, invoices, told)
+    if options.json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        _show(result, options.data)
+    return 0
+
+
+async def _replay_through(
+    alone: Settings, invoices: list[retail.Invoice], told: replay.Progress
+) -> replay.Result:
+    clock = WarpClock(invoices[0].at, rate=0)
+    async with (
+        trio.open_nursery() as connections,
+        _open(alone, clock, REPLAY_LINK_KEY) as running,
+        trio.open_nursery() as listening,
+    ):
+        port = await listening.start(_listen, running, connections)
+        result = await replay.replay(running, clock, invoices, port, REPLAY_KEY, told)
+        listening.cancel_scope.cancel()
+        connections.cancel_scope.cancel()
+    return result
+
+
+@contextmanager
+def _progress(invoices: list[retail.Invoice]) -> Iterator[replay.Progress]:
+    """A bar from the first line to the end of the days after, on a terminal's stderr."""
+    first = invoices[0].at
+    span = invoices[-1].at + replay.AFTERWARDS - first
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("replay", total=span)
+
+        def told(at: Instant) -> None:
+            day = moment.format_instant(at)[:10]
+            bar.update(task, completed=at - first, description=day)
+
+        yield told
+
+
+def _show(result: replay.Result, folder: Path | None) -> None:
+    out = Console(highlight=False)
+    sums = Table(show_header=False, box=None)
+    sums.add_row("from", result.from_)
+    sums.add_row("until", result.until)
+    for name in ("events", "customers", "visitors", "mails", "refused", "unmatched_returns"):
+        sums.add_row(name.replace("_", " "), f"{getattr(result, name):,}")
+    sums.add_row("wall time", f"{result.wall_s:.1f} s")
+    sums.add_row("events/s", f"{result.events_per_s:,.0f}")
+    out.print(sums)
+    for title, counts in (
+        ("mails by kind", result.mails_by_kind),
+        ("mails by programme and step", result.mails_by_step),
+        ("withheld by reason", result.withheld_by_reason),
+        ("put off by reason", result.deferred_by_reason),
+        ("mails by day", result.mails_by_day),
+    ):
+        table = Table(title=title, title_justify="left", show_header=False)
+        for name, count in counts.items():
+            table.add_row(name, f"{count:,}")
+        out.print(table)
+    if folder is not None:
+        out.print(f"The mails are in {folder / 'mail' / 'new'}")
+
+
+# console
+
+
+def _console(options: argparse.Namespace, configured: Settings) -> int:
+    key = options.key or os.environ.get("ECRM_OPERATOR_KEY", "")
+    if not key:
+        raise Misconfigured(
+            "the console wants an operator key: give --key or set ECRM_OPERATOR_KEY; "
+            "the first start of the service has shown one"
+        )
+    try:
+        request = terminal.parse(options.command)
+    except ValueError as error:
+        print(f"ecrm: {error}", file=sys.stderr)
+        return 2
+    at = configured.gateway
+    result = trio.run(terminal.ask, at.host, at.port, key, request)
+    if options.json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        terminal.show(result, Console(highlight=False))
+    return 0
+
+
+def _wall_now() -> Instant:
+    return Instant(time.time_ns() // 1_000_000)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,6 +8,7 @@ beside its ISO 4217 currency; instants are UTC milliseconds.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
@@ -114,3 +115,29 @@ class Mail(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     locale: str
     zone: str
     values: Values = Values()
+
+
+def mail_id_for(cause: str, since: Instant) -> str:
+    """The id of the mail with this cause: a UUID of version 7 (RFC 9562 §5.7), always the same.
+
+    Its time is `since`, the instant at which the cause began, and what would be random is a hash
+    of the cause; so the same decision, taken twice, names the same mail (law 4).
+    """
+    digest = int.from_bytes(blake2b(cause.encode(), digest_size=10).digest())
+    high, low = digest >> 62 & 0xFFF, digest & (1 << 62) - 1
+    number = (since & (1 << 48) - 1) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
+    text = f"{number:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Mail)
+
+
+def encode(mail: Mail) -> bytes:
+    return _encoder.encode(mail)
+
+
+def decode(data: bytes) -> Mail:
+    """Raises msgspec.MsgspecError on bytes that are no mail."""
+    return _decoder.decode(data)

@@ -7,6 +7,8 @@ SQLite and the twin in memory, and pass the same tests. Rules:
   cancelled half-way. So are `claim`, `submitting` and `settle`.
 - Rows carry `partition`; a turn's rows all belong to one partition (design §10).
 - `outbox` rows are unique by `mail_id`: a second insert of the same id is ignored (law 4).
+- `load` answers for every id it is asked, with an empty life where nothing is known. A journal row
+  without facts is not written; one whose place is taken fails the commit.
 - A failing disk is `errors.StoreBroken`.
 """
 
@@ -263,9 +265,19 @@ class Store(Protocol):
         """
         ...
 
-    async def settle(self, now: Instant, results: list[Settled]) -> None: ...
+    async def settle(self, now: Instant, results: list[Settled]) -> None:
+        """Record outcomes: terminal, `queued` (try again) or `held`. A terminal row stays as it
+        is. Attempts are set where the row is queued again and never fall otherwise.
+        """
+        ...
+
     async def next_send(self, lanes: tuple[int, ...]) -> Instant | None: ...
-    async def unreported(self, limit: int) -> list[ReportRow]: ...
+    async def unreported(self, limit: int) -> list[ReportRow]:
+        """Terminal rows, cancelled ones too, that no commit has named in `reported`; the
+        longest settled first.
+        """
+        ...
+
     async def limiter_state(self) -> dict[str, int]: ...
     async def save_limiter(self, tats: dict[str, int]) -> None: ...
 
@@ -283,9 +295,33 @@ class Store(Protocol):
     async def queue_counts(self) -> list[QueueCount]: ...
     async def queue_rows(
         self, state: OutboxState | None, customer_id: CustomerId | None, limit: int
-    ) -> list[QueueRow]: ...
+    ) -> list[QueueRow]:
+        """Rows of this state and customer (None: any), the newest arrival first."""
+        ...
+
     async def mail(self, mail_id: str) -> bytes | None:
         """The encoded `Mail` of an outbox row, kept after the row is terminal."""
         ...
 
     async def size(self) -> StoreSize: ...
+    async def holds(self) -> list[HoldRow]:
+        """Customers who take no turns, the longest held first."""
+        ...
+
+    async def release(self, customer_id: CustomerId) -> bool:
+        """Let a held customer live on; False where it was not held."""
+        ...
+
+    async def quarantined(self, limit: int) -> list[QuarantineRow]:
+        """The newest first."""
+        ...
+
+    async def prune(self, before: Instant, limit: int) -> int:
+        """Forget at most `limit` message ids seen before an instant, and return how many: the
+        caller repeats it while there are any, so that no commit waits long.
+        """
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """32 random bytes, made and kept the first time that this name is asked for."""
+        ...

@@ -1,0 +1,130 @@
+"""A client for Python back ends: tells events and waits until they are durable (wire §1).
+
+    async with connect("ws://127.0.0.1:8765/v1/events", key) as client:
+        refused = await client.send(messages)
+
+`send` returns when every message was acknowledged or refused for good. What the service is too busy
+for is sent again after the time it asks; what it does not know the outcome of is sent again at
+once, with the same id, so it is applied once. It keeps within the window the service allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import trio
+import trio_websocket
+
+from ecrm.errors import EcrmError
+
+Message = dict[str, object]
+
+BATCH: Final = 500
+
+
+class Unwelcome(EcrmError):
+    """The service did not let this client in."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A message that will never be accepted as it is."""
+
+    message_id: str
+    code: str
+    reason: str
+    path: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """Any frame of the service; each type fills its own fields."""
+
+    type: str
+    ids: tuple[str, ...] = ()
+    id: str = ""
+    code: str = ""
+    reason: str = ""
+    path: str = ""
+    retryAfterMs: int = 0  # noqa: N815 - the wire's own name
+    window: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Answer).decode
+
+
+class Client:
+    """One conversation. One `send` at a time."""
+
+    def __init__(self, websocket: trio_websocket.WebSocketConnection, window: int) -> None:
+        self._websocket = websocket
+        self._window = window
+
+    async def send(self, messages: list[Message]) -> list[Refusal]:
+        """Tell all of these; return those that were refused.
+
+        Raises `trio_websocket.ConnectionClosed` when the service goes away before it has answered:
+        send the same messages again on a new connection.
+        """
+        refused: list[Refusal] = []
+        size = min(BATCH, self._window)
+        for start in range(0, len(messages), size):
+            refused += await self._send(messages[start : start + size])
+        return refused
+
+    async def _send(self, messages: list[Message]) -> list[Refusal]:
+        refused: list[Refusal] = []
+        waiting = {str(message["messageId"]): message for message in messages}
+        await self._tell(messages)
+        while waiting:
+            answer = await self._hear()
+            match answer.type:
+                case "ack":
+                    for message_id in answer.ids:
+                        waiting.pop(message_id, None)
+                case "reject":
+                    waiting.pop(answer.id, None)
+                    refused.append(Refusal(answer.id, answer.code, answer.reason, answer.path))
+                case "busy" | "unknown":
+                    await trio.sleep(answer.retryAfterMs / 1_000)
+                    await self._tell([waiting[i] for i in answer.ids if i in waiting])
+                case "error":
+                    raise Unwelcome(answer.reason)
+                case _:
+                    pass  # A notice: this client did not ask for any, and misses none.
+        return refused
+
+    async def _tell(self, messages: list[Message]) -> None:
+        await self._websocket.send_message(_encode({"type": "batch", "batch": messages}))
+
+    async def _hear(self) -> _Answer:
+        return _decode(_binary(await self._websocket.get_message()))
+
+
+def _binary(frame: str | bytes) -> bytes:
+    """An answer comes in the kind of the question, and this client asks in MessagePack."""
+    if isinstance(frame, str):
+        raise Unwelcome(f"the service answered in text: {frame[:200]}")
+    return frame
+
+
+def _hello(key: str) -> bytes:
+    return _encode({"type": "hello", "key": key, "client": "ecrm-trio/1"})
+
+
+@asynccontextmanager
+async def connect(url: str, key: str) -> AsyncIterator[Client]:
+    """Connect and say hello. Raises `Unwelcome` where the key is not taken."""
+    async with trio_websocket.open_websocket_url(url) as websocket:
+        yield await greet(websocket, key)
+
+
+async def greet(websocket: trio_websocket.WebSocketConnection, key: str) -> Client:
+    """Say hello on a websocket that is there."""
+    await websocket.send_message(_hello(key))
+    answer = _decode(_binary(await websocket.get_message()))
+    if answer.type != "welcome":
+        raise Unwelcome(answer.reason)
+    return Client(websocket, answer.window)

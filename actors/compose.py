@@ -1,0 +1,156 @@
+"""The composer: a mail that was decided on becomes the bytes that go out.
+
+Pure work on one CPU, no waiting: the same `Mail` always makes the same bytes. What a customer or a
+shop typed is shown, never obeyed: HTML is escaped, addresses other than http(s) are left out, and a
+first name that is none (an address, a sentence of advertising) is not repeated to a stranger.
+A template that fails raises `errors.Misconfigured`, a mail that cannot be written `Rejected`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property, lru_cache
+
+import jinja2
+import msgspec
+from babel import Locale
+
+from actors import formats
+from actors.templates import SOURCE_LANGUAGE, Templates
+from ecrm import errors, links, shop
+from ecrm.delivery import message
+from ecrm.delivery.message import Content, MailSettings, Part
+from ecrm.links import LinkKeys, Purpose
+from ecrm.mail import Mail, ShownPerson
+from ecrm.shop import Shop
+
+_BREAKS = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
+# no name has these; an address or an advertisement has
+_NO_NAME = re.compile(r"[/@:<>{}\[\]\\\d\x00-\x1f]|\.\w|^.{41}")
+
+
+class Message(msgspec.Struct, frozen=True):
+    """`bytes` is what a transport sends; the rest is what an operator looks at."""
+
+    bytes: bytes
+    subject: str
+    html: str
+    text: str
+
+
+class Links:
+    """Where a mail can lead. Tokens are made when a template asks for them."""
+
+    def __init__(self, mail: Mail, shop: Shop, base: str, keys: LinkKeys) -> None:
+        self._mail, self._base, self._keys = mail, base, keys
+        self.shop = shop.public_url
+        self.cart = shop.cart_url or shop.public_url
+
+    @cached_property
+    def token(self) -> str:
+        """What unsubscribes, also in the header."""
+        return links.make(self._keys, "unsubscribe", self._mail.mail_id)
+
+    @cached_property
+    def unsubscribe(self) -> str:
+        return links.url(self._base, "unsubscribe", self.token)
+
+    @cached_property
+    def preferences(self) -> str:
+        return self._page("preferences")
+
+    @cached_property
+    def view(self) -> str:
+        return self._page("view")
+
+    def rate(self, score: int) -> str:
+        """The link index is the score, 1 to 5."""
+        return self._page("rate", score)
+
+    def review(self, product_id: str) -> str:
+        """The link index is the product's place in the order, from 1; 0 for none of it."""
+        order = self._mail.values.order
+        ids = [line.product_id for line in order.lines] if order else []
+        return self._page("review", ids.index(product_id) + 1 if product_id in ids else 0)
+
+    def _page(self, purpose: Purpose, index: int = 0) -> str:
+        token = links.make(self._keys, purpose, self._mail.mail_id, index)
+        return links.url(self._base, purpose, token)
+
+
+class Composer:
+    """Raises ValueError or errors.Rejected at once where the shop's settings cannot be used."""
+
+    def __init__(
+        self, templates: Templates, shop_: Shop, settings: MailSettings, link_key: LinkKeys
+    ) -> None:
+        self._templates = templates
+        self._shop = shop_
+        self._brand = shop.brand(shop_.colour)
+        self._sender = message.sender_of(settings, shop_.name)
+        self._base = settings.links_url
+        self._keys = link_key
+        self._read_locale = lru_cache(maxsize=1024)(self._resolve)
+
+    def compose(self, mail: Mail) -> Message:
+        """Raises errors.Rejected, errors.Misconfigured."""
+        locale, language = self._read_locale(mail.locale)
+        compiled = self._templates.find(mail.template, language)
+        ways = Links(mail, self._shop, self._base, self._keys)
+        values = self._values(mail, locale, ways)
+        try:
+            subject = _BREAKS.sub(" ", compiled.subject.render(values)).strip()
+            text = list(compiled.text.generate(values))
+            html = list(compiled.html.generate(values))
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError) as exc:
+            raise errors.Misconfigured(f"mail/{mail.template} ({language}): {exc}") from exc
+        content = Content(
+            subject=subject,
+            text=Part(text, compiled.known_text),
+            html=Part(html, compiled.known_html),
+            unsubscribe_url=ways.unsubscribe if message.is_marketing(mail) else "",
+            unsubscribe_token=ways.token if message.is_marketing(mail) else "",
+        )
+        return Message(
+            bytes=message.write(mail, self._sender, content),
+            subject=subject,
+            html="".join(html),
+            text="".join(text),
+        )
+
+    def _values(self, mail: Mail, locale: Locale, ways: Links) -> dict[str, object]:
+        shown = mail.values
+        try:
+            written = formats.formats_of(locale, mail.zone)
+        except (LookupError, ValueError, OSError):
+            raise errors.Rejected("bad_zone", f"{mail.zone!r} is no time zone", "zone") from None
+        return {
+            "person": _shown_person(shown.person),
+            "cart": shown.cart,
+            "order": shown.order,
+            "parcel": shown.parcel,
+            "offer": shown.offer,
+            "promote": shown.promote,
+            "marketing": message.is_marketing(mail),
+            "shop": self._shop,
+            "brand": self._brand,
+            "links": ways,
+            "formats": written,
+        }
+
+    def _resolve(self, wanted: str) -> tuple[Locale, str]:
+        """A locale we can write in, and the language of its templates: the customer's, else the
+        shop's, else English. One locale for words and numbers: a French mail has French dates.
+        """
+        for text in (wanted, self._shop.locale):
+            locale = formats.parse_locale(text)
+            if locale is not None and locale.language in self._templates.catalogues:
+                return locale, locale.language
+        return Locale.parse(SOURCE_LANGUAGE), SOURCE_LANGUAGE
+
+
+def _shown_person(person: ShownPerson) -> ShownPerson:
+    first, last = (
+        "" if _NO_NAME.search(name) else name for name in (person.first_name, person.last_name)
+    )
+    return ShownPerson(first_name=first, last_name=last)

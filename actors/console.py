@@ -1,0 +1,272 @@
+"""The console: operators ask, the running service answers (wire §4, R93).
+
+One JSON request a frame, one answer; nothing is said before a `hello` with an operator key. An op
+is a function from its request to plain values. Nothing here changes a customer's life: what changes
+anything (`clock`) says so in its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+import structlog
+import trio
+import trio_websocket
+
+from actors.clock import Clock, WarpClock
+from actors.delivery import Delivery
+from actors.gateway import CLOSE_WITHIN, HELLO_WITHIN
+from actors.outside import Outside
+from actors.slot import wake
+from actors.store import port
+from actors.system import System
+from ecrm import explain, facts, moment
+from ecrm.errors import EcrmError, Held
+from ecrm.moment import CustomerId
+from ecrm.state import State
+from proto import session
+
+log = structlog.get_logger()
+
+JOURNAL_SHOWN: Final = 20
+QUEUE_SHOWN: Final = 50
+
+Plain = dict[str, object]
+Op = Callable[["Request"], Awaitable[Plain]]
+
+
+class Refused(EcrmError):
+    """The console cannot do that."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Request(msgspec.Struct, frozen=True):
+    """The fields of all ops; each reads its own."""
+
+    id: int | str
+    op: str
+    customer: str = ""
+    advance: str = ""
+    state: port.OutboxState | None = None
+    before: int | None = None
+    limit: int | None = None
+
+
+_hello = msgspec.json.Decoder(dict[str, object])
+_request = msgspec.json.Decoder(Request)
+
+
+class Console:
+    def __init__(
+        self,
+        system: System,
+        store: port.Store,
+        clock: Clock,
+        delivery: Delivery,
+        outside: Outside,
+        authenticate: Callable[[str], session.Grant | None],
+    ) -> None:
+        self._system = system
+        self._store = store
+        self._clock = clock
+        self._delivery = delivery
+        self._outside = outside
+        self._authenticate = authenticate
+        self._started = clock.now()
+        self.ops: dict[str, Op] = {
+            "status": self._status,
+            "inspect": self._inspect,
+            "journal": self._journal,
+            "timers": self._timers,
+            "queue": self._queue,
+            "programmes": self._programmes,
+            "clock": self._advance,
+        }
+
+    async def converse(self, websocket: trio_websocket.WebSocketConnection) -> None:
+        """Hold one operator's conversation to its end."""
+        with trio.move_on_after(HELLO_WITHIN) as waiting:
+            allowed = await self._welcome(websocket)
+        if waiting.cancelled_caught or not allowed:
+            error = {"type": "error", "code": "unauthorized"}
+            error["reason"] = "say hello with an operator key first"
+            await websocket.send_message(msgspec.json.encode(error).decode())
+            with trio.move_on_after(CLOSE_WITHIN):
+                await websocket.aclose(4401, "unauthorized")
+            return
+        while True:
+            answer = await self.answer(await websocket.get_message())
+            await websocket.send_message(msgspec.json.encode(answer).decode())
+
+    async def _welcome(self, websocket: trio_websocket.WebSocketConnection) -> bool:
+        try:
+            hello = _hello.decode(await websocket.get_message())
+        except msgspec.MsgspecError:
+            return False
+        grant = self._authenticate(str(hello.get("key", "")))
+        if grant is None or grant.kind != "operator":
+            return False
+        now = moment.format_instant(self._clock.now())
+        welcome = {"type": "welcome", "session": grant.key_id, "serverTime": now}
+        await websocket.send_message(msgspec.json.encode(welcome).decode())
+        return True
+
+    async def answer(self, frame: str | bytes) -> Plain:
+        """The answer to one request: its result, or an error that says what to do."""
+        try:
+            request = _request.decode(frame)
+        except msgspec.MsgspecError as error:
+            return _error(None, "invalid", f"no request: {error}")
+        op = self.ops.get(request.op)
+        if op is None:
+            known = ", ".join(self.ops)
+            return _error(request.id, "unknown_op", f"no op {request.op!r}; there are {known}")
+        try:
+            return {"id": request.id, "ok": True, "result": await op(request)}
+        except Refused as refused:
+            return _error(request.id, refused.code, str(refused))
+
+    async def _status(self, _request: Request) -> Plain:
+        size = await self._store.size()
+        system = self._system
+        return {
+            "now": moment.format_instant(self._clock.now()),
+            "since": moment.format_instant(self._started),
+            "warp": isinstance(self._clock, WarpClock),
+            "customers": size.customers,
+            "active": system.active,
+            "events": size.events,
+            "facts": size.facts,
+            "alarms": size.alarms,
+            "quarantined": size.quarantined,
+            "held": size.held,
+            "turns": system.turns,
+            "commits": system.commits,
+            "intake": {
+                "waiting": len(system.intake),
+                "bytes": system.intake.bytes,
+                "refused": system.intake.refused,
+            },
+            "queue": await self._counts(),
+            "sent": self._delivery.sent,
+            "products": len(system.catalogue),
+        }
+
+    async def _counts(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for row in await self._store.queue_counts():
+            counts[row.state] = counts.get(row.state, 0) + row.count
+        return counts
+
+    async def _state(self, request: Request) -> State:
+        if not request.customer:
+            raise Refused("missing", "name a customer: inspect c42")
+        customer_id = CustomerId(request.customer)
+        lives = await self._store.load([customer_id])
+        try:
+            state = wake(customer_id, lives.get(customer_id)).state
+        except Held as held:
+            raise Refused("held", f"{customer_id} is held: {held}") from None
+        if state.seq == 0:
+            raise Refused("unknown_customer", f"nobody has told anything of {customer_id}")
+        return state
+
+    async def _inspect(self, request: Request) -> Plain:
+        state = await self._state(request)
+        turns = await self._store.journal(state.customer_id, before=None, limit=JOURNAL_SHOWN)
+        return {
+            "customer": state.customer_id,
+            "state": msgspec.to_builtins(state),
+            "timers": _timers(state),
+            "journal": [_turn(row) for row in turns],
+        }
+
+    async def _journal(self, request: Request) -> Plain:
+        state = await self._state(request)
+        before = None if request.before is None else moment.Seq(request.before)
+        limit = min(request.limit or JOURNAL_SHOWN, 500)
+        rows = await self._store.journal(state.customer_id, before=before, limit=limit)
+        return {"customer": state.customer_id, "journal": [_turn(row) for row in rows]}
+
+    async def _timers(self, request: Request) -> Plain:
+        state = await self._state(request)
+        return {"customer": state.customer_id, "timers": _timers(state)}
+
+    async def _queue(self, request: Request) -> Plain:
+        customer_id = CustomerId(request.customer) if request.customer else None
+        limit = min(request.limit or QUEUE_SHOWN, 500)
+        rows = await self._store.queue_rows(request.state, customer_id, limit)
+        return {"counts": await self._counts(), "mails": [_mail(row) for row in rows]}
+
+    async def _programmes(self, _request: Request) -> Plain:
+        return {
+            one.name: {
+                "doc": one.doc,
+                "enrol": list(one.enrol),
+                "leave": list(one.leave),
+                "when": str(one.when),
+                "again": str(one.again),
+                "steps": [
+                    {"name": step.name, "delay": str(step.delay), "when": str(step.when)}
+                    for step in one.steps
+                ],
+            }
+            for one in self._system.rules.programmes.values()
+        }
+
+    async def _advance(self, request: Request) -> Plain:
+        clock = self._clock
+        if not isinstance(clock, WarpClock):
+            raise Refused("no_warp", "the clock is the wall's: start with serve --warp to push it")
+        if request.advance:
+            try:
+                span = moment.parse_duration(request.advance)
+            except ValueError as error:
+                raise Refused("invalid", str(error)) from None
+            await clock.advance(moment.later(clock.now(), span))
+        return {"now": moment.format_instant(clock.now())}
+
+
+def _error(request_id: int | str | None, code: str, reason: str) -> Plain:
+    return {"id": request_id, "ok": False, "error": {"code": code, "reason": reason}}
+
+
+def _timers(state: State) -> list[Plain]:
+    found = sorted((due, key) for key, due in state.timers.items())
+    return [
+        {
+            "due": moment.format_instant(due),
+            "programme": key,
+            "step": state.enrolments[key].step,
+        }
+        for due, key in found
+    ]
+
+
+def _turn(row: port.JournalRow) -> Plain:
+    made = facts.decode(row.facts)
+    return {
+        "seq": row.seq,
+        "at": moment.format_instant(row.at),
+        "facts": [explain.sentence(fact) for fact in made],
+    }
+
+
+def _mail(row: port.QueueRow) -> Plain:
+    return {
+        "mail": row.mail_id,
+        "customer": row.customer_id,
+        "kind": row.kind,
+        "programme": f"{row.programme}/{row.step}",
+        "lane": row.lane,
+        "state": row.state,
+        "at": moment.format_instant(row.at),
+        "due": moment.format_instant(row.due),
+        "attempts": row.attempts,
+        "response": row.response,
+    }

@@ -1,0 +1,125 @@
+"""The intake: the one bounded door of the turn loop.
+
+Bounded in count and in bytes, with a share for each customer, so that neither a flood nor one noisy
+customer can fill it for the others. A full intake refuses at once (`Busy`); it never makes the
+caller wait, who has pings to answer, and never drops. Words from inside the house (ticks, reports)
+are always taken: they are derived from rows, and there is at most one of a kind per row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+import trio
+
+from actors.clock import Bell
+from ecrm import messages
+from ecrm.errors import Busy
+from ecrm.moment import CustomerId, Duration
+
+MESSAGES: Final = 8_192
+BYTES: Final = 16 * 1024 * 1024
+SHARE: Final = 1_024
+
+BATCH: Final = 256
+BATCH_BYTES: Final = 1024 * 1024
+# Of a batch, what is kept for words from inside while events wait too: a backlog of ticks then
+# drains behind live events, and still drains.
+INWARD_SHARE: Final = 64
+
+Outcome = Literal["taken", "repeated", "held", "poisoned", "unknown"]
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What became of a message, once it is durable (or known not to be)."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+class Item(msgspec.Struct, gc=False):
+    """A message on its way into a turn; `answered` hears its outcome, in the trio thread.
+
+    `dedupe` is empty for what cannot come twice; `size` counts against the bytes of the intake;
+    `row_id` names the row that a word from inside stands for.
+    """
+
+    customer_id: CustomerId
+    message: messages.Incoming
+    answered: Callable[[Answer], None]
+    size: int = 0
+    dedupe: bytes = b""
+    row_id: str = ""
+
+
+class Intake:
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+        self._events: deque[Item] = deque()
+        self._inward: deque[Item] = deque()
+        self._shares: Counter[CustomerId] = Counter()
+        self._bytes = 0
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._events) + len(self._inward)
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+    def offer(self, item: Item) -> None:
+        """Take an event in. Raises `Busy` where it, or the customer's share of it, is full."""
+        full = len(self._events) >= MESSAGES or self._bytes + item.size > BYTES
+        if full or self._shares[item.customer_id] >= SHARE:
+            self.refused += 1
+            # Long enough for what waits to be committed at a modest pace.
+            raise Busy(Duration(100 + len(self._events) // 8))
+        self._shares[item.customer_id] += 1
+        self._bytes += item.size
+        self._events.append(item)
+        self._bell.ring()
+
+    def put(self, item: Item) -> None:
+        """Take in a word from inside the house."""
+        self._inward.append(item)
+        self._bell.ring()
+
+    async def relay(self, words: list[tuple[CustomerId, messages.Inward]]) -> None:
+        """Put in words from inside, and wait until every one was answered, whatever the answer."""
+        left = len(words)
+        done = trio.Event()
+
+        def answered(_answer: Answer) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                done.set()
+
+        for customer_id, message in words:
+            self.put(Item(customer_id, message, answered))
+        await done.wait()
+
+    def take(self) -> list[Item]:
+        """What waits, up to a batch; the first always, however large it is."""
+        events = min(len(self._events), BATCH - min(len(self._inward), INWARD_SHARE))
+        inward = min(len(self._inward), BATCH - events)
+        batch = [self._inward.popleft() for _ in range(inward)]
+        taken = 0
+        for _ in range(events):
+            if batch and taken + self._events[0].size > BATCH_BYTES:
+                break
+            item = self._events.popleft()
+            taken += item.size
+            self._let_go(item)
+            batch.append(item)
+        return batch
+
+    def _let_go(self, item: Item) -> None:
+        self._bytes -= item.size
+        self._shares[item.customer_id] -= 1
+        if not self._shares[item.customer_id]:
+            del self._shares[item.customer_id]

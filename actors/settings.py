@@ -1,0 +1,366 @@
+"""Settings: `ecrm.toml`, read once, checked whole, and passed on as one frozen value (wire §5).
+
+Every mistake is one line that names the setting and says what to write instead. A setting that does
+not exist is a mistake too: a misspelt cap must not silently be no cap. Secrets may come from the
+environment (`ECRM_SECRET_KEY`, `ECRM_OPERATOR_KEY`, `ECRM_PUBLISHABLE_KEY`): the caller passes it
+in.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from ecrm import calendar, condition, moment, offers, pressure, programme, programmes
+from ecrm.delivery.limiter import Limit, limit
+from ecrm.delivery.message import MailSettings
+from ecrm.errors import Misconfigured
+from ecrm.programme import MailStep, Programme, Step
+from ecrm.shop import Shop
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+KeyKind = Literal["publishable", "secret", "operator"]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: what is not listed in it is refused."""
+
+
+class ShopSection(Section, frozen=True):
+    name: str = "Ma boutique"
+    public_url: str = "http://127.0.0.1:8080"
+    support_email: str = "bonjour@boutique.example"
+    postal_address: str = "1 rue de la Boutique, 75000 Paris"
+    logo_url: str = ""
+    locale: str = "fr"
+    timezone: str = "Europe/Paris"
+    currency: str = "EUR"
+    colour: str = "#1d5c54"
+    cart_url: str = ""
+
+
+class StoreSection(Section, frozen=True):
+    path: str = "var/ecrm.db"
+
+
+class GatewaySection(Section, frozen=True):
+    host: str = "127.0.0.1"
+    port: Port = 8765
+
+
+class WebSection(Section, frozen=True):
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str = ""
+
+
+class KeySection(Section, frozen=True):
+    """Secret and operator keys may be given as `key` or, better, as `key_sha256` (hex)."""
+
+    id: str
+    kind: KeyKind
+    key: str = ""
+    key_sha256: str = ""
+    origins: tuple[str, ...] = ()
+
+
+class DkimSection(Section, frozen=True):
+    domain: str
+    selector: str
+    key_file: str
+
+
+class MailSection(Section, frozen=True):
+    from_transactional: str = "commandes@boutique.example"
+    from_marketing: str = "offres@news.boutique.example"
+    reply_to: str = "bonjour@boutique.example"
+    unsubscribe: str = ""
+    return_path_domain: str = ""
+    dkim: DkimSection | None = None
+
+
+class DomainSection(Section, frozen=True):
+    connections: Annotated[int, Meta(ge=1)] | None = None
+    rate_per_second: float | None = None
+
+
+class MaildirSection(Section, frozen=True):
+    path: str = "var/mail"
+
+
+class DeliverySection(Section, frozen=True):
+    transport: Literal["maildir"] = "maildir"
+    rate_per_second: float = 50.0
+    per_domain: dict[str, DomainSection] = {}
+    maildir: MaildirSection = MaildirSection()
+
+
+class PressureSection(Section, frozen=True):
+    marketing_per_week: Annotated[int, Meta(ge=0, le=50)] = 2
+    min_gap: str = "20h"
+    quiet: str = "21:00-08:00"
+
+
+class OfferSection(Section, frozen=True):
+    percent: Annotated[int, Meta(ge=1, le=99)]
+    more_days: Annotated[int, Meta(ge=0, le=365)] = 0
+
+
+class StepSection(Section, frozen=True):
+    """`after` is one duration, or one per clock the step counts from."""
+
+    after: str | dict[str, str] | None = None
+    at: str | None = None
+    when: str | None = None
+    late: str | None = None
+    offer: OfferSection | Literal[False] | None = None
+
+
+class ProgrammeSection(Section, frozen=True):
+    enabled: bool = True
+    when: str | None = None
+    steps: dict[str, StepSection] = {}
+
+
+class File(Section, frozen=True):
+    shop: ShopSection = ShopSection()
+    store: StoreSection = StoreSection()
+    gateway: GatewaySection = GatewaySection()
+    web: WebSection = WebSection()
+    keys: tuple[KeySection, ...] = ()
+    mail: MailSection = MailSection()
+    delivery: DeliverySection = DeliverySection()
+    pressure: PressureSection = PressureSection()
+    programmes: dict[str, ProgrammeSection] = {}
+
+
+class Key(msgspec.Struct, frozen=True):
+    """`secret` is the key itself where it is publishable, its SHA-256 in hex where it is not."""
+
+    key_id: str
+    kind: KeyKind
+    secret: str
+    origins: tuple[str, ...] = ()
+
+
+class Settings(msgspec.Struct, frozen=True):
+    shop: Shop
+    database: Path
+    maildir: Path
+    gateway: GatewaySection
+    web: WebSection
+    mail: MailSettings
+    rate: Limit
+    per_domain: dict[str, Limit]
+    limits: pressure.Limits
+    programmes: tuple[Programme, ...]
+    keys: tuple[Key, ...]
+
+
+ENVIRONMENT: Final[dict[str, KeyKind]] = {
+    "ECRM_PUBLISHABLE_KEY": "publishable",
+    "ECRM_SECRET_KEY": "secret",
+    "ECRM_OPERATOR_KEY": "operator",
+}
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def hashed(kind: str, key: str) -> str:
+    """What of a key is stored: a publishable key as it is, of the others only the SHA-256."""
+    return key if kind == "publishable" else sha256(key.encode()).hexdigest()
+
+
+def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read and check the settings; without a file they are the defaults.
+
+    `data` (`--data DIR`) puts the database at `DIR/ecrm.db` and the Maildir at `DIR/mail`. Raises
+    `Misconfigured` with one line that says what to do.
+    """
+    file = _read(path)
+    shop, delivery = file.shop, file.delivery
+    if calendar.zone_of(shop.timezone) is None:
+        raise Misconfigured(
+            f"shop.timezone: {shop.timezone!r} is no time zone: write one like Europe/Paris"
+        )
+    return Settings(
+        shop=Shop(**msgspec.structs.asdict(shop)),
+        database=Path(file.store.path) if data is None else data / "ecrm.db",
+        maildir=Path(delivery.maildir.path) if data is None else data / "mail",
+        gateway=file.gateway,
+        web=file.web,
+        mail=MailSettings(
+            from_transactional=file.mail.from_transactional,
+            from_marketing=file.mail.from_marketing,
+            reply_to=file.mail.reply_to,
+            links_url=file.web.public_url or shop.public_url,
+            unsubscribe=file.mail.unsubscribe,
+        ),
+        rate=_value("delivery.rate_per_second", limit, delivery.rate_per_second),
+        per_domain={
+            domain.casefold(): _value(f"delivery.per_domain.{domain}", limit, rates.rate_per_second)
+            for domain, rates in delivery.per_domain.items()
+            if rates.rate_per_second is not None
+        },
+        limits=_limits(file.pressure),
+        programmes=_programmes(file.programmes),
+        keys=(*map(_key, file.keys), *_from_environment(environment)),
+    )
+
+
+def _read(path: Path) -> File:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return File()
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}: {error.strerror}") from None
+    try:
+        return msgspec.convert(tomllib.loads(text.decode()), File)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} is not valid TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise Misconfigured(f"{path}: {_readable(error)}") from None
+
+
+def _readable(error: msgspec.ValidationError) -> str:
+    """Msgspec's "… - at `$.shop.nam`" with the setting first."""
+    what, _, where = str(error).partition(" - at `$")
+    place = where.strip("`.").lstrip(".")
+    return f"{place}: {what}" if place else what
+
+
+def _value(setting: str, read: Callable[[T], R], raw: T) -> R:
+    try:
+        return read(raw)
+    except ValueError as error:
+        raise Misconfigured(f"{setting}: {error}") from None
+
+
+def _limits(section: PressureSection) -> pressure.Limits:
+    quiet = None
+    if section.quiet:
+        quiet = _value("pressure.quiet", calendar.parse_quiet, section.quiet)
+    return pressure.Limits(
+        per_week=section.marketing_per_week,
+        min_gap=_value("pressure.min_gap", moment.parse_duration, section.min_gap),
+        quiet=quiet,
+    )
+
+
+def _key(section: KeySection) -> Key:
+    given = section.key_sha256 or hashed(section.kind, section.key)
+    if not (section.key or section.key_sha256):
+        raise Misconfigured(f"keys: key {section.id!r} needs `key` or `key_sha256`")
+    if section.key_sha256 and section.kind == "publishable":
+        raise Misconfigured(f"keys: publishable key {section.id!r} is no secret: give it as `key`")
+    return Key(section.id, section.kind, given, section.origins)
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[Key]:
+    return [
+        Key(name.lower(), kind, hashed(kind, environment[name]))
+        for name, kind in ENVIRONMENT.items()
+        if environment.get(name)
+    ]
+
+
+# Programmes: what is written in a programme's file stands unless the settings say otherwise.
+
+
+def _programmes(sections: dict[str, ProgrammeSection]) -> tuple[Programme, ...]:
+    names = [one.name for one in programmes.ALL]
+    for name in sections:
+        if name not in names:
+            raise Misconfigured(
+                f"programmes.{name}: there is no such programme{_near(name, names)}"
+            )
+    return tuple(
+        _changed(one, sections.get(one.name, ProgrammeSection()))
+        for one in programmes.ALL
+        if sections.get(one.name, ProgrammeSection()).enabled
+    )
+
+
+def _near(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+
+
+def _changed(one: Programme, section: ProgrammeSection) -> Programme:
+    where = f"programmes.{one.name}"
+    names = [step.name for step in one.steps]
+    for name in section.steps:
+        if name not in names:
+            raise Misconfigured(f"{where}.steps.{name}: there is no such step{_near(name, names)}")
+    steps = tuple(
+        _changed_step(f"{where}.steps.{step.name}", step, section.steps[step.name])
+        if step.name in section.steps
+        else step
+        for step in one.steps
+    )
+    when = one.when
+    if section.when is not None:
+        when = _value(f"{where}.when", condition.parse, section.when)
+    return replace(one, steps=steps, when=when)
+
+
+def _changed_step(where: str, step: Step, section: StepSection) -> Step:
+    changes: dict[str, object] = {}
+    if section.after is not None:
+        changes["delay"] = _delay(f"{where}.after", step.delay, section.after)
+    if section.at is not None:
+        changes["at"] = _value(f"{where}.at", calendar.parse_local_time, section.at)
+    if section.when is not None:
+        changes["when"] = _value(f"{where}.when", condition.parse, section.when)
+    if isinstance(step, MailStep):
+        if section.late is not None:
+            changes["late"] = _value(f"{where}.late", _late, section.late)
+        if section.offer is not None:
+            given = section.offer
+            changes["offer"] = (
+                offers.Offer(given.percent, given.more_days) if given is not False else None
+            )
+    elif section.late is not None or section.offer is not None:
+        raise Misconfigured(f"{where} sends no mail: it takes no `late` and no `offer`")
+    return replace(step, **changes)
+
+
+def _late(text: str) -> programme.Late:
+    """Read `"send"` or `"skip after 3h"`."""
+    if text.strip() == "send":
+        return programme.send()
+    words = text.split(maxsplit=2)
+    if words[:2] != ["skip", "after"] or len(words) != 3:
+        raise ValueError(f'{text!r} is no late policy: write "send" or "skip after 3h"')
+    return programme.skip(moment.parse_duration(words[2]))
+
+
+def _delay(where: str, delay: programme.Delay, given: str | dict[str, str]) -> programme.Delay:
+    if isinstance(given, str):
+        span = _value(where, moment.parse_duration, given)
+        if isinstance(delay, programme.After):
+            return replace(delay, span=span)
+        return replace(delay, options=tuple(replace(o, span=span) for o in delay.options))
+    options = {
+        o.since: o for o in ((delay,) if isinstance(delay, programme.After) else delay.options)
+    }
+    for clock, text in given.items():
+        if clock not in options:
+            raise Misconfigured(
+                f"{where}: {clock!r} is no clock of it{_near(clock, list(options))}"
+            )
+        span = _value(f"{where}.{clock}", moment.parse_duration, text)
+        options[clock] = replace(options[clock], span=span)
+    if isinstance(delay, programme.After):
+        return options[delay.since]
+    return replace(delay, options=tuple(options.values()))

@@ -1,0 +1,262 @@
+-- Every statement that the SQLite store runs, by name. `(:each)` stands for a list: the store
+-- writes out as many as it binds.
+
+-- name: load_snapshots
+-- load: the turn loop wakes cold customers
+WITH wanted (id) AS (VALUES (:each))
+SELECT s.customer_id, s.seq, s.at, s.schema, s.state_hash, s.state
+FROM wanted CROSS JOIN snapshots AS s ON s.customer_id = wanted.id;
+
+-- name: load_journal
+-- load: the facts since the older snapshot, all of them where there is none
+WITH wanted (id) AS (VALUES (:each))
+SELECT j.customer_id, j.seq, j.count, j.at, j.message, j.facts
+FROM wanted CROSS JOIN journal AS j ON j.customer_id = wanted.id AND j.seq >= coalesce(
+    (SELECT min(s.seq) FROM snapshots AS s WHERE s.customer_id = wanted.id), -1
+);
+
+-- name: load_holds
+-- load: why a customer takes no turns
+WITH wanted (id) AS (VALUES (:each))
+SELECT h.customer_id, h.reason
+FROM wanted CROSS JOIN holds AS h ON h.customer_id = wanted.id;
+
+-- name: repeats
+-- repeats: the turn loop asks which messages it has answered before
+WITH wanted (id) AS (VALUES (:each))
+SELECT d.key, d.answer FROM wanted CROSS JOIN dedupe AS d ON d.key = wanted.id;
+
+-- name: insert_journal
+-- commit
+INSERT INTO journal (partition, customer_id, seq, count, at, message, facts)
+VALUES (:partition, :customer_id, :seq, :count, :at, :message, :facts);
+
+-- name: insert_snapshot
+-- commit
+INSERT OR REPLACE INTO snapshots (partition, customer_id, seq, at, schema, state_hash, state)
+VALUES (:partition, :customer_id, :seq, :at, :schema, :state_hash, :state);
+
+-- name: forget_snapshots
+-- commit: two are kept (law 7)
+DELETE FROM snapshots WHERE customer_id = :customer_id AND seq < (
+    SELECT s.seq FROM snapshots AS s WHERE s.customer_id = :customer_id
+    ORDER BY s.seq DESC LIMIT 1 OFFSET 1
+);
+
+-- name: set_alarm
+-- commit: one row per customer (law 5)
+INSERT INTO alarms (customer_id, due, partition) VALUES (:customer_id, :due, :partition)
+ON CONFLICT (customer_id) DO UPDATE SET due = excluded.due;
+
+-- name: clear_alarm
+-- commit
+DELETE FROM alarms WHERE customer_id = :customer_id;
+
+-- name: enqueue
+-- commit: the same decision never enqueues twice (law 4)
+INSERT OR IGNORE INTO outbox
+    (partition, mail_id, customer_id, kind, programme, step, lane, domain, at, due, not_after, mail)
+VALUES
+    (:partition, :mail_id, :customer_id, :kind, :programme, :step, :lane, :domain, :at, :due,
+     :not_after, :mail);
+
+-- name: cancel
+-- commit: what is being submitted can no longer be stopped
+UPDATE outbox SET state = 'cancelled', response = :why, epoch = NULL, settled_at = :now
+WHERE mail_id = :mail_id AND state IN ('queued', 'held', 'leased');
+
+-- name: set_reported
+-- commit: the customer has heard what became of its mail
+UPDATE outbox SET reported = 1 WHERE mail_id = :mail_id AND settled_at IS NOT NULL;
+
+-- name: insert_dedupe
+-- commit: the first answer stays
+INSERT OR IGNORE INTO dedupe (key, partition, at, answer)
+VALUES (:key, :partition, :at, :answer);
+
+-- name: insert_quarantine
+-- commit
+INSERT INTO quarantine (partition, customer_id, at, message, traceback, version)
+VALUES (:partition, :customer_id, :at, :message, :traceback, :version);
+
+-- name: insert_hold
+-- commit: a customer is held since the first reason
+INSERT OR IGNORE INTO holds (customer_id, partition, at, reason)
+VALUES (:customer_id, :partition, :at, :reason);
+
+-- name: insert_tell
+-- commit
+INSERT OR IGNORE INTO tells (tell_id, partition, customer_id, at, message)
+VALUES (:tell_id, :partition, :customer_id, :at, :message);
+
+-- name: delete_tell
+-- commit
+DELETE FROM tells WHERE tell_id = :tell_id;
+
+-- name: set_product
+-- commit
+INSERT INTO products (product_id, at, body) VALUES (:product_id, :at, :body)
+ON CONFLICT (product_id) DO UPDATE SET at = excluded.at, body = excluded.body;
+
+-- name: due
+-- due: the alarm keeper
+SELECT customer_id FROM alarms WHERE due <= :now ORDER BY due, customer_id LIMIT :limit;
+
+-- name: next_alarm
+-- next_alarm: the alarm keeper
+SELECT min(due) FROM alarms;
+
+-- name: free_leases
+-- reclaim: the delivery actor at start-up; the former process is gone, for it held the lock
+UPDATE outbox SET state = 'queued', epoch = NULL WHERE state = 'leased' AND epoch <> :epoch;
+
+-- name: in_doubt
+-- reclaim: rows of which nobody knows whether they went out
+SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body
+FROM outbox AS o LEFT JOIN bodies AS b USING (arrival)
+WHERE o.state = 'submitting' AND o.epoch <> :epoch ORDER BY o.lane, o.due, o.arrival;
+
+-- name: claimable
+-- claim: the delivery actor, lane by lane
+SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body
+FROM outbox AS o INDEXED BY outbox_claim LEFT JOIN bodies AS b USING (arrival)
+WHERE o.state = 'queued' AND o.lane = :lane AND o.due <= :now
+    AND o.domain NOT IN (SELECT value FROM json_each(:skip))
+ORDER BY o.due, o.arrival LIMIT :limit;
+
+-- name: lease
+-- claim
+UPDATE outbox SET state = 'leased', epoch = :epoch WHERE mail_id = :mail_id;
+
+-- name: still_leased
+-- submitting: the others were cancelled meanwhile
+WITH wanted (id) AS (VALUES (:each))
+SELECT o.mail_id, o.arrival FROM wanted CROSS JOIN outbox AS o ON o.mail_id = wanted.id
+WHERE o.state = 'leased' AND o.epoch = :epoch;
+
+-- name: set_submitting
+-- submitting
+UPDATE outbox SET state = 'submitting' WHERE arrival = :arrival;
+
+-- name: set_body
+-- submitting: a message is built once, so a retry finds its own bytes and writes nothing
+INSERT INTO bodies (arrival, body) VALUES (:arrival, :body)
+ON CONFLICT (arrival) DO UPDATE SET body = excluded.body WHERE body <> excluded.body;
+
+-- name: settle
+-- settle: a terminal row stays as it is
+UPDATE outbox SET
+    state = :state,
+    epoch = NULL,
+    response = :response,
+    due = CASE WHEN :state = 'queued' THEN :due ELSE due END,
+    attempts = CASE WHEN :state = 'queued' THEN :attempts ELSE max(attempts, :attempts) END,
+    settled_at = :settled_at
+WHERE mail_id = :mail_id AND settled_at IS NULL;
+
+-- name: next_send
+-- next_send: the delivery actor
+WITH wanted (id) AS (VALUES (:each))
+SELECT min((
+    SELECT min(o.due) FROM outbox AS o INDEXED BY outbox_claim
+    WHERE o.state = 'queued' AND o.lane = wanted.id
+)) FROM wanted;
+
+-- name: unreported
+-- unreported: the delivery actor tells customers what became of their mails
+SELECT mail_id, customer_id, state, response, settled_at FROM outbox
+WHERE settled_at IS NOT NULL AND reported = 0 ORDER BY settled_at, arrival LIMIT :limit;
+
+-- name: limiter_state
+-- limiter_state: the delivery actor at start-up
+SELECT key, tat FROM limiter;
+
+-- name: set_limiter
+-- save_limiter: the delivery actor, every few seconds
+INSERT INTO limiter (key, tat) VALUES (:key, :tat)
+ON CONFLICT (key) DO UPDATE SET tat = excluded.tat;
+
+-- name: prune
+-- prune
+DELETE FROM dedupe WHERE key IN (
+    SELECT key FROM dedupe WHERE at < :before ORDER BY at, key LIMIT :limit
+);
+
+-- name: tells
+-- tells: the turn loop at start-up
+SELECT tell_id, customer_id, at, message FROM tells ORDER BY arrival;
+
+-- name: products
+-- products: the catalogue at start-up
+SELECT product_id, at, body FROM products ORDER BY product_id;
+
+-- name: keys
+-- keys: the gateway at start-up
+SELECT key_id, kind, secret, origins, at FROM keys ORDER BY key_id;
+
+-- name: set_key
+-- add_keys: the command line
+INSERT OR REPLACE INTO keys (key_id, kind, secret, origins, at)
+VALUES (:key_id, :kind, :secret, :origins, :at);
+
+-- name: journal
+-- journal: the console
+SELECT customer_id, seq, count, at, message, facts FROM journal
+WHERE customer_id = :customer_id AND seq < :before ORDER BY seq DESC LIMIT :limit;
+
+-- name: queue_counts
+-- queue_counts: the console
+SELECT state, lane, count FROM queue_totals WHERE count > 0 ORDER BY state, lane;
+
+-- name: queue_newest
+-- queue_rows: the console
+SELECT mail_id, customer_id, kind, programme, step, lane, state, at, due, not_after, attempts,
+    response
+FROM outbox ORDER BY arrival DESC LIMIT :limit;
+
+-- name: queue_of_state
+-- queue_rows: the console
+SELECT mail_id, customer_id, kind, programme, step, lane, state, at, due, not_after, attempts,
+    response
+FROM outbox INDEXED BY outbox_state WHERE state = :state ORDER BY arrival DESC LIMIT :limit;
+
+-- name: queue_of_customer
+-- queue_rows: the console
+SELECT mail_id, customer_id, kind, programme, step, lane, state, at, due, not_after, attempts,
+    response
+FROM outbox INDEXED BY outbox_customer
+WHERE customer_id = :customer_id AND coalesce(:state, state) = state
+ORDER BY arrival DESC LIMIT :limit;
+
+-- name: mail
+-- mail: the web pages and the console
+SELECT mail FROM outbox WHERE mail_id = :mail_id;
+
+-- name: size
+-- size: the console
+SELECT customers, events, facts,
+    (SELECT count(*) FROM alarms),
+    (SELECT count(*) FROM quarantine),
+    (SELECT count(*) FROM holds)
+FROM totals;
+
+-- name: holds
+-- holds: the console
+SELECT customer_id, at, reason FROM holds ORDER BY at, customer_id;
+
+-- name: release
+-- release: the console
+DELETE FROM holds WHERE customer_id = :customer_id;
+
+-- name: quarantined
+-- quarantined: the console
+SELECT customer_id, at, message, traceback, version FROM quarantine
+ORDER BY arrival DESC LIMIT :limit;
+
+-- name: get_meta
+-- secret
+SELECT value FROM meta WHERE name = :name;
+
+-- name: set_meta
+-- secret, and the opening of the store
+INSERT OR REPLACE INTO meta (name, value) VALUES (:name, :value);

@@ -1,0 +1,183 @@
+"""What the SQLite store does inside one transaction, as coroutines on its connection.
+
+They run in the asyncio loop behind the door, from first to last; encoding and compressing happen
+here too, so that the trio loop does not wait for them.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
+
+import msgspec
+from aiosqlite import Connection
+
+from actors.store.port import (
+    AlarmRow,
+    ClaimedRow,
+    Commit,
+    DedupeRow,
+    HoldRow,
+    JournalRow,
+    Life,
+    OutboxRow,
+    QuarantineRow,
+    SnapshotRow,
+    TellRow,
+    partition_of,
+)
+from actors.store.statements import Value, for_each, named
+from ecrm.moment import CustomerId, Instant
+
+T = TypeVar("T")
+Params = Mapping[str, Value]
+Row: TypeAlias = Any  # a tuple; what its columns hold, the schema says
+Work = Callable[[Connection], Coroutine[object, None, T]]
+OfCustomer = (
+    JournalRow | SnapshotRow | AlarmRow | OutboxRow | DedupeRow | QuarantineRow | HoldRow | TellRow
+)
+
+
+async def whole(work: Work[T], db: Connection) -> T:
+    """Do the work in one transaction: all of it is durable, or nothing happened."""
+    await db.execute("BEGIN IMMEDIATE")
+    try:
+        result = await work(db)
+        await db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has rolled back already
+            await db.execute("ROLLBACK")
+        raise
+    return result
+
+
+async def rows(name: str, params: Params, db: Connection) -> list[Row]:
+    return cast("list[Row]", await db.execute_fetchall(named()[name], params))
+
+
+async def rows_for(name: str, values: Sequence[Value], params: Params, db: Connection) -> list[Row]:
+    """The rows of a statement over a list of values, in no order."""
+    found: list[Row] = []
+    for sql, bound in for_each(name, values):
+        found += cast("list[Row]", await db.execute_fetchall(sql, {**bound, **params}))
+    return found
+
+
+async def write(writes: Iterable[tuple[str, Sequence[Params]]], db: Connection) -> int:
+    """Run each statement over its rows, in this order; how many rows changed."""
+    changed = 0
+    for name, many in writes:
+        if many:
+            cursor = await db.executemany(named()[name], many)
+            changed += cursor.rowcount
+    return changed
+
+
+async def load(customer_ids: list[CustomerId], db: Connection) -> dict[CustomerId, Life]:
+    snapshots: dict[CustomerId, list[SnapshotRow]] = defaultdict(list)
+    journal: dict[CustomerId, list[JournalRow]] = defaultdict(list)
+    for row in await rows_for("load_snapshots", customer_ids, {}, db):
+        snapshots[row[0]].append(SnapshotRow(*row))
+    for row in await rows_for("load_journal", customer_ids, {}, db):
+        journal[row[0]].append(JournalRow(*row))
+    held: dict[CustomerId, str] = dict(await rows_for("load_holds", customer_ids, {}, db))
+    return {
+        customer_id: Life(
+            customer_id=customer_id,
+            snapshots=tuple(sorted(snapshots[customer_id], key=_newest_first)),
+            journal=tuple(sorted(journal[customer_id], key=_oldest_first)),
+            held=held.get(customer_id),
+        )
+        for customer_id in customer_ids
+    }
+
+
+def _newest_first(row: SnapshotRow) -> int:
+    return -row.seq
+
+
+def _oldest_first(row: JournalRow) -> int:
+    return row.seq
+
+
+async def commit(commit: Commit, now: Instant, db: Connection) -> None:
+    alarms = {row.customer_id: row for row in commit.alarms}.values()  # the last one counts
+    await write(
+        [
+            ("insert_journal", [_bound(row) for row in commit.journal if row.count]),
+            ("insert_snapshot", [_bound(row) for row in commit.snapshots]),
+            ("forget_snapshots", [_bound(row) for row in commit.snapshots]),
+            ("set_alarm", [_bound(row) for row in alarms if row.due is not None]),
+            ("clear_alarm", [_bound(row) for row in alarms if row.due is None]),
+            ("enqueue", [_bound(row) for row in commit.outbox]),
+            ("cancel", [{"mail_id": i, "why": why, "now": now} for i, why in commit.cancels]),
+            ("set_reported", [{"mail_id": mail_id} for mail_id in commit.reported]),
+            ("insert_dedupe", [_bound(row) for row in commit.dedupe]),
+            ("insert_quarantine", [_bound(row) for row in commit.quarantine]),
+            ("insert_hold", [_bound(row) for row in commit.holds]),
+            ("insert_tell", [_bound(row) for row in commit.tells]),
+            ("delete_tell", [{"tell_id": tell_id} for tell_id in commit.told]),
+            ("set_product", [msgspec.structs.asdict(row) for row in commit.products]),
+        ],
+        db,
+    )
+
+
+def _bound(row: OfCustomer) -> Params:
+    params = msgspec.structs.asdict(row)
+    params["partition"] = partition_of(row.customer_id)
+    return params
+
+
+async def reclaim(epoch: str, db: Connection) -> list[ClaimedRow]:
+    await write([("free_leases", [{"epoch": epoch}])], db)
+    return [_claimed(row) for row in await rows("in_doubt", {"epoch": epoch}, db)]
+
+
+async def claim(
+    now: Instant,
+    epoch: str,
+    limit: int,
+    lanes: tuple[int, ...],
+    skip: frozenset[str],
+    db: Connection,
+) -> list[ClaimedRow]:
+    """Lane by lane: so that each walks the index in its order, and stops at the limit."""
+    claimed: list[ClaimedRow] = []
+    passed = msgspec.json.encode(sorted(skip)).decode()
+    for lane in sorted(set(lanes)):
+        left = limit - len(claimed)
+        params: Params = {"now": now, "lane": lane, "skip": passed, "limit": left}
+        claimed += [_claimed(row) for row in await rows("claimable", params, db)]
+        if len(claimed) == limit:
+            break
+    await write([("lease", [{"epoch": epoch, "mail_id": row.mail_id} for row in claimed])], db)
+    return claimed
+
+
+def _claimed(row: Row) -> ClaimedRow:
+    body = row[-1]
+    return ClaimedRow(*row[:-1], None if body is None else zlib.decompress(body))
+
+
+async def submitting(bodies: dict[str, bytes], epoch: str, db: Connection) -> set[str]:
+    leased = await rows_for("still_leased", [*bodies], {"epoch": epoch}, db)
+    packed = [
+        {"arrival": arrival, "body": zlib.compress(bodies[mail_id], 1)}
+        for mail_id, arrival in leased
+    ]
+    await write([("set_submitting", packed), ("set_body", packed)], db)
+    return {mail_id for mail_id, _ in leased}
+
+
+async def secret(name: str, db: Connection) -> bytes:
+    found = await rows("get_meta", {"name": name}, db)
+    if found:
+        known: bytes = found[0][0]
+        return known
+    made = os.urandom(32)
+    await write([("set_meta", [{"name": name, "value": made}])], db)
+    return made

@@ -1,0 +1,401 @@
+"""The turn loop: the one place where customers take turns and where their turns become durable.
+
+    batch = intake.take()               waits for the first, then takes what is there
+    wake the cold slots of the batch    one read for all
+    one pure turn per message           no await in this stretch
+    store.commit                        one transaction, uncancellable, one writer
+    answers, notices, nudges            never before (law 2)
+
+Everything that matters for correctness is on this page. A commit that fails makes the slots it
+touched forget what they were ahead of the disk, and answers "unknown"; three in a row stop the
+process. A turn that raises changes nothing: its message goes to quarantine and the customer lives
+on (law 8). A customer whose past cannot be read is held; nobody else notices (law 7).
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+import structlog
+
+from actors.catalogue import Catalogue
+from actors.clock import Clock, Nudged
+from actors.intake import Answer, Intake, Item
+from actors.slot import NOT_WORTH_A_ROW, SNAPSHOT_EVERY, Slot, wake
+from actors.store import port
+from ecrm import customer, effects, facts, mail, messages, moment
+from ecrm.errors import Held, StoreBroken
+from ecrm.moment import CustomerId, Instant
+from ecrm.rules import Rules
+from ecrm.state import VISITOR
+from proto import envelope, events, notices
+
+log = structlog.get_logger()
+
+# How many customers stay in memory, and for how long untouched (runtime §1.12).
+ACTIVE_LIMIT: Final = 20_000
+IDLE_AFTER: Final = 10 * moment.MINUTE
+
+FAILURES_ALLOWED: Final = 3
+
+# A tick that raised is tried again then: the alarm row would otherwise be due for ever.
+POISONED_TICK_RETRY: Final = moment.HOUR
+
+TAKEN: Final = Answer("taken")
+REPEATED: Final = Answer("repeated")
+
+VERSION: Final = "0.1.0"
+
+# The one life of what concerns everybody: releases of products, campaigns.
+SHOP: Final = CustomerId("shop:")
+
+
+class Batch:
+    """What one round of the loop makes: the rows to commit, and whom to answer after."""
+
+    def __init__(self) -> None:
+        self.rows = port.Commit()
+        self.slots: set[CustomerId] = set()
+        self.answers: list[tuple[Item, Answer]] = []
+        self.tells: list[tuple[port.TellRow, messages.Inward]] = []
+        self.notices: list[notices.Notice] = []
+        self.turns: list[tuple[CustomerId, customer.Facts]] = []
+        self.seen: dict[bytes, Answer] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(getattr(self.rows, name) for name in self.rows.__struct_fields__)
+
+
+class System:
+    """All customers, and the loop in which they live. `run` it in a nursery, after the store."""
+
+    def __init__(self, store: port.Store, clock: Clock, rules: Rules, catalogue: Catalogue) -> None:
+        self.store = store
+        self.clock = clock
+        self.rules = rules
+        self.catalogue = catalogue
+        self.bell = clock.bell()
+        self.intake = Intake(self.bell)
+        self.alarms: Nudged | None = None
+        self.delivery: Nudged | None = None
+        self.reports: Nudged | None = None
+        self.listeners: list[Callable[[notices.Notice], None]] = []
+        self.watchers: list[Callable[[CustomerId, customer.Facts], None]] = []
+        self.turns = self.commits = self.failures = self.poisoned = self.fallbacks = 0
+        self._slots: OrderedDict[CustomerId, Slot] = OrderedDict()
+        self._held: dict[CustomerId, str] = {}
+        self._stopping = False
+        # Snapshots of customers that were forgotten; they go with the next commit.
+        self._leaving: list[port.SnapshotRow] = []
+
+    @property
+    def active(self) -> int:
+        return len(self._slots)
+
+    def offer(self, message: envelope.Message, answered: Callable[[Answer], None]) -> None:
+        """Take in an event; `answered` hears what became of it once that is durable.
+
+        Raises `Busy` where there is no room.
+        """
+        customer_id = _customer_of(message)
+        self.intake.offer(
+            Item(
+                customer_id=customer_id,
+                message=message,
+                answered=answered,
+                size=len(message.original),
+                dedupe=_dedupe_key(customer_id, message.message_id),
+            )
+        )
+
+    def stop(self) -> None:
+        """Take what the intake holds, then end; nothing may be offered any more."""
+        self._stopping = True
+        self.bell.ring()
+
+    async def run(self) -> None:
+        """Take turns until stopped. Raises `StoreBroken` when the store does not take commits."""
+        for row in await self.store.tells():
+            self._pass_on(row, messages.decode(row.message))
+        while True:
+            if not len(self.intake):
+                if self._stopping:
+                    break
+                await self.bell.rest()
+            await self.round()
+        await self._rest_in_peace()
+
+    async def round(self) -> None:
+        """One batch, from the intake to the answers."""
+        items = self.intake.take()
+        if not items:
+            return
+        repeats = await self._awaken(items)
+        batch = Batch()
+        batch.rows.snapshots += self._leaving
+        for item in items:
+            self._take(item, batch, repeats)
+        if not batch.is_empty:
+            try:
+                await self.store.commit(batch.rows)
+            except StoreBroken as error:
+                self._forget(batch, error)
+                return
+            self.commits += 1
+        self.failures = 0
+        self._leaving.clear()
+        self._release(batch)
+        self._passivate()
+
+    # Waking.
+
+    async def _awaken(self, items: list[Item]) -> dict[bytes, bytes]:
+        """Have every customer of the batch in its slot; tell which messages were seen before."""
+        keys = [item.dedupe for item in items if item.dedupe]
+        repeats = await self.store.repeats(keys) if keys else {}
+        await self._load({item.customer_id for item in items})
+        strays = [item for item in items if self._forward(item)]
+        if strays:
+            await self._load({item.customer_id for item in strays})
+        return repeats
+
+    def _forward(self, item: Item) -> bool:
+        """An event of a visitor who is known by now belongs to that person."""
+        slot = self._slots.get(item.customer_id)
+        if slot is None or slot.state.bound_to is None:
+            return False
+        if not isinstance(item.message, envelope.Message):
+            return False
+        item.customer_id = slot.state.bound_to
+        return True
+
+    async def _load(self, wanted: set[CustomerId]) -> None:
+        cold = [one for one in sorted(wanted) if one not in self._slots and one not in self._held]
+        if not cold:
+            return
+        lives = await self.store.load(cold)
+        for customer_id in cold:
+            try:
+                slot = wake(customer_id, lives.get(customer_id))
+            except Held as held:
+                self._held[customer_id] = str(held)
+                log.error("customer_held", customer=customer_id, reason=str(held))
+            else:
+                self.fallbacks += slot.fallbacks
+                self._slots[customer_id] = slot
+
+    # Turns: no await from here to the commit.
+
+    def _take(self, item: Item, batch: Batch, repeats: dict[bytes, bytes]) -> None:
+        if item.dedupe and (item.dedupe in repeats or item.dedupe in batch.seen):
+            batch.answers.append((item, REPEATED))
+            return
+        now = self.clock.now()
+        answer = self._turn(item, batch, now)
+        batch.answers.append((item, answer))
+        if item.dedupe and answer.outcome != "held":
+            batch.seen[item.dedupe] = answer
+            batch.rows.dedupe.append(
+                port.DedupeRow(item.dedupe, item.customer_id, now, answer.outcome.encode())
+            )
+
+    def _turn(self, item: Item, batch: Batch, now: Instant) -> Answer:
+        message = item.message
+        if isinstance(message, envelope.Message):
+            if isinstance(message.event, events.ProductUpserted):
+                batch.rows.products.append(self.catalogue.upsert(message.event, now))
+                return TAKEN
+            message = self.catalogue.enrich(message)
+        if item.customer_id in self._held:
+            return self._refuse_held(item, batch, now)
+        slot = self._slots[item.customer_id]
+        now = max(now, slot.state.now)
+        try:
+            taken = customer.turn(
+                self.rules,
+                slot.state,
+                message,
+                moment.moment_of(item.customer_id, slot.state.seq, now),
+            )
+        except Exception as error:  # noqa: BLE001 - whatever a decision raises is poison (law 8)
+            return self._quarantine(item, batch, now, error)
+        self.turns += 1
+        self._settle_row(item, batch)
+        if taken.facts:
+            batch.slots.add(item.customer_id)
+            self._write(item, slot, taken, batch)
+        self._slots.move_to_end(item.customer_id)
+        slot.used_at = now
+        return TAKEN
+
+    def _refuse_held(self, item: Item, batch: Batch, now: Instant) -> Answer:
+        """A held customer hears nothing until it is released; its rows must not knock for ever."""
+        reason = self._held[item.customer_id]
+        batch.rows.holds.append(port.HoldRow(item.customer_id, now, reason))
+        match item.message:
+            case messages.Tick():
+                batch.rows.alarms.append(port.AlarmRow(item.customer_id, None))
+            case messages.Report(mail_id=mail_id):
+                batch.rows.reported.append(mail_id)
+            case _:
+                pass
+        return Answer("held", reason)
+
+    def _write(self, item: Item, slot: Slot, taken: customer.Taken, batch: Batch) -> None:
+        before, now, rows = slot.state, taken.after.now, batch.rows
+        rows.journal.append(
+            port.JournalRow(
+                customer_id=item.customer_id,
+                seq=before.seq,
+                count=len(taken.facts),
+                at=now,
+                message=messages.encode(item.message),
+                facts=facts.encode(taken.facts),
+            )
+        )
+        slot.state = taken.after
+        batch.turns.append((item.customer_id, taken.facts))
+        if taken.alarm != slot.alarm:
+            slot.alarm = taken.alarm
+            rows.alarms.append(port.AlarmRow(item.customer_id, taken.alarm))
+        for index, effect in enumerate(taken.effects):
+            self._ask(effect, f"{item.customer_id}/{before.seq}/{index}", now, batch)
+        if slot.behind >= SNAPSHOT_EVERY:
+            rows.snapshots.append(slot.snapshot(now))
+
+    def _ask(self, effect: effects.Effect, name: str, now: Instant, batch: Batch) -> None:
+        match effect:
+            case effects.Send(wanted):
+                batch.rows.outbox.append(_outbox_row(wanted))
+            case effects.Cancel(mail_id, why):
+                batch.rows.cancels.append((mail_id, why))
+            case effects.Tell(customer_id, message):
+                row = port.TellRow(name, customer_id, now, messages.encode(message))
+                batch.rows.tells.append(row)
+                batch.tells.append((row, message))
+            case effects.Notify(notice):
+                batch.notices.append(notice)
+
+    def _settle_row(self, item: Item, batch: Batch) -> None:
+        """The row that a word from inside stands for is done with by this very commit."""
+        match item.message:
+            case messages.Report(mail_id=mail_id):
+                batch.rows.reported.append(mail_id)
+            case messages.Bind() | messages.Inherit():
+                batch.rows.told.append(item.row_id)
+            case _:
+                pass
+
+    def _quarantine(self, item: Item, batch: Batch, now: Instant, error: Exception) -> Answer:
+        self.poisoned += 1
+        log.error("turn_failed", customer=item.customer_id, error=repr(error))
+        batch.rows.quarantine.append(
+            port.QuarantineRow(
+                customer_id=item.customer_id,
+                at=now,
+                message=messages.encode(item.message),
+                traceback="".join(traceback.format_exception(error)),
+                version=VERSION,
+            )
+        )
+        self._settle_row(item, batch)
+        if isinstance(item.message, messages.Tick):
+            retry = Instant(now + POISONED_TICK_RETRY)
+            batch.rows.alarms.append(port.AlarmRow(item.customer_id, retry))
+            self._slots[item.customer_id].alarm = retry
+        return Answer("poisoned", "the message is in quarantine")
+
+    # After the commit.
+
+    def _release(self, batch: Batch) -> None:
+        for item, answer in batch.answers:
+            item.answered(answer)
+        for row, message in batch.tells:
+            self._pass_on(row, message)
+        dues = [row.due for row in batch.rows.alarms if row.due is not None]
+        if dues and self.alarms is not None:
+            self.alarms.nudge(min(dues))
+        if batch.rows.outbox and self.delivery is not None:
+            self.delivery.nudge(min(row.due for row in batch.rows.outbox))
+        if batch.rows.cancels and self.reports is not None:
+            self.reports.nudge(self.clock.now())
+        for watcher in self.watchers:
+            for customer_id, made in batch.turns:
+                watcher(customer_id, made)
+        for notice in batch.notices:
+            for listener in self.listeners:
+                listener(notice)
+
+    def _pass_on(self, row: port.TellRow, message: messages.Inward) -> None:
+        def answered(answer: Answer) -> None:
+            # The row is still there: what it says will be said again.
+            if answer.outcome == "unknown":
+                self._pass_on(row, message)
+
+        self.intake.put(Item(row.customer_id, message, answered, row_id=row.tell_id))
+
+    def _forget(self, batch: Batch, error: StoreBroken) -> None:
+        """The disk did not take the batch: be no further than the disk is."""
+        self.failures += 1
+        log.error("commit_failed", error=str(error), in_a_row=self.failures)
+        for customer_id in batch.slots | {row.customer_id for row in batch.rows.alarms}:
+            self._slots.pop(customer_id, None)
+        for item, _ in batch.answers:
+            item.answered(Answer("unknown", str(error)))
+        if self.failures >= FAILURES_ALLOWED:
+            raise error
+
+    def _passivate(self) -> None:
+        """Forget those not used for long, and the least recently used beyond the limit."""
+        now = self.clock.now()
+        while self._slots:
+            customer_id, slot = next(iter(self._slots.items()))
+            if len(self._slots) <= ACTIVE_LIMIT and slot.used_at + IDLE_AFTER > now:
+                break
+            del self._slots[customer_id]
+            if slot.behind > NOT_WORTH_A_ROW:
+                self._leaving.append(slot.snapshot(now))
+
+    async def _rest_in_peace(self) -> None:
+        """The last commit: a snapshot of everyone who is worth one."""
+        now = self.clock.now()
+        rows = port.Commit(snapshots=list(self._leaving))
+        for slot in self._slots.values():
+            if slot.behind > NOT_WORTH_A_ROW:
+                rows.snapshots.append(slot.snapshot(now))
+        if rows.snapshots:
+            await self.store.commit(rows)
+
+
+def _customer_of(message: envelope.Message) -> CustomerId:
+    """Whose life an event belongs to; the catalogue's and the campaigns' have one of their own."""
+    if message.user_id:
+        return CustomerId(message.user_id)
+    return CustomerId(f"{VISITOR}{message.anonymous_id}" if message.anonymous_id else SHOP)
+
+
+def _dedupe_key(customer_id: CustomerId, message_id: str) -> bytes:
+    # Scoped by the customer as the sender named it: a browser that counts its ids from 1 must not
+    # swallow another's events, and a retry names the same customer.
+    return blake2b(f"{customer_id}\0{message_id}".encode(), digest_size=16).digest()
+
+
+def _outbox_row(wanted: mail.Mail) -> port.OutboxRow:
+    return port.OutboxRow(
+        mail_id=wanted.mail_id,
+        customer_id=wanted.customer_id,
+        kind=wanted.kind,
+        programme=wanted.programme,
+        step=wanted.step,
+        lane=wanted.lane,
+        domain=wanted.to.rpartition("@")[2].casefold(),
+        at=wanted.at,
+        due=wanted.at,
+        not_after=wanted.not_after,
+        mail=mail.encode(wanted),
+    )

@@ -1,0 +1,272 @@
+"""Mail templates: found, translated, compiled once, ready to be filled for each mail.
+
+A template is read twice. Once per language, `[% … %]` and `[[ … ]]` put the parts together and
+translate the sentences, and MJML becomes HTML; what is left, `{{ … }}` and `{% … %}`, runs for
+each mail in a sandbox in which anything undefined is an error. So a mail costs one Jinja render
+and no MJML, and a missing translation is known before anybody writes to a customer (`proof.py`).
+Catalogues are gettext `.po` files read as they are; English is the source language.
+`templates/mail/README.md` tells an author how to write one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from gettext import c2py
+from pathlib import Path
+
+import jinja2
+import msgspec
+from babel.messages.pofile import PoFileError, read_po
+from jinja2 import nodes
+from jinja2.runtime import Context
+from jinja2.sandbox import SandboxedEnvironment
+from mjml import mjml2html
+
+from actors.formats import Formats
+from ecrm import errors
+from ecrm.delivery import quoted
+from ecrm.delivery.quoted import Quoted
+from ecrm.moment import Instant
+
+SOURCE_LANGUAGE = "en"
+_HEAD = re.compile(
+    r"Subject: (?P<subject>[^\n]+)\nPreheader: (?P<preheader>[^\n]+)\n\n(?P<text>.+)", re.DOTALL
+)
+
+
+class Catalogue:
+    """One language's sentences, and which of them were asked for."""
+
+    def __init__(self, language: str, path: Path | None = None) -> None:
+        self.language = language
+        self.path = path
+        self.sentences: dict[str, str] = {}
+        self.plurals: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.asked: set[str] = set()
+        self.missing: set[str] = set()
+        self.form: Callable[[int], int] = c2py("n != 1")
+        if path is not None:
+            self._read(path)
+
+    def gettext(self, sentence: str) -> str:
+        self.asked.add(sentence)
+        translated = self.sentences.get(sentence, "")
+        if not translated and self.language != SOURCE_LANGUAGE:
+            self.missing.add(sentence)
+        return translated or sentence
+
+    def ngettext(self, one: str, many: str, number: str) -> str:
+        """The source of a choice made for each mail; `number` is an expression of the template."""
+        self.asked.add(one)
+        forms = self.plurals.get((one, many), ())
+        if not all(forms) or not forms:
+            forms = (one, many)
+            if self.language != SOURCE_LANGUAGE:
+                self.missing.add(one)
+        choice = "".join(
+            f"{{% {'elif' if form else 'if'} {number}|plural_form == {form} %}}{text}"
+            for form, text in enumerate(forms[:-1])
+        )
+        return f"{choice}{{% else %}}{forms[-1]}{{% endif +%}}"
+
+    def _read(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                catalogue = read_po(file, locale=self.language, abort_invalid=True)
+        except (PoFileError, OSError, ValueError) as exc:
+            raise errors.Misconfigured(f"{path}: {exc}") from exc
+        self.form = c2py(catalogue.plural_expr)
+        for entry in catalogue:
+            if entry.fuzzy or not entry.id:
+                continue
+            if isinstance(entry.id, str):
+                self.sentences[entry.id] = str(entry.string)
+            else:
+                one, many = entry.id
+                self.plurals[one, many] = tuple(entry.string or ())
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A template in one language, put together: what is left to fill for each mail."""
+
+    subject: str
+    preheader: str
+    text: str
+    mjml: str
+
+    @property
+    def html(self) -> str:
+        """Raises ValueError where the MJML is no XML."""
+        return mjml2html(self.mjml, fonts={})
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """Ready to fill. What never changes in the two bodies is encoded for the post already."""
+
+    subject: jinja2.Template
+    text: jinja2.Template
+    html: jinja2.Template
+    known_text: Mapping[str, Quoted]
+    known_html: Mapping[str, Quoted]
+
+
+class Templates:
+    """All mail templates under `root`, which holds `mail/` and `locale/`."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "mail"
+        self.catalogues = _catalogues(root / "locale")
+        self.names = sorted(
+            file.relative_to(self.folder).with_suffix("").as_posix()
+            for file in self.folder.glob("*/*.mjml")
+            if file.parent.name != "parts"
+        )
+        self._compiled: dict[tuple[str, str], Compiled] = {}
+
+    def language_of(self, *wanted: str) -> str:
+        """The first of these languages that there is a catalogue for, else English."""
+        return next((one for one in wanted if one in self.catalogues), SOURCE_LANGUAGE)
+
+    def find(self, name: str, language: str) -> Compiled:
+        """Compile on first use. Raises errors.Rejected on a template that is not there and
+        errors.Misconfigured on one that cannot be compiled.
+        """
+        found = self._compiled.get((name, language))
+        if found is None:
+            if name not in self.names:
+                raise errors.Rejected("no_template", f"there is no template {name!r}", name)
+            found = self._compiled[name, language] = self._compile(name, language)
+        return found
+
+    def source(self, name: str, language: str) -> Source:
+        """Raises errors.Misconfigured, naming the file."""
+        head = _HEAD.fullmatch(self._first_read(f"{name}.txt", language, {}))
+        if head is None:
+            why = "begins with Subject:, Preheader:, an empty line and the text"
+            raise errors.Misconfigured(f"mail/{name}.txt: a text part {why}")
+        texts = {part: head[part].strip() for part in ("subject", "preheader")}
+        return Source(
+            text=re.sub(r"\n{3,}", "\n\n", head["text"].strip()) + "\n",
+            mjml=self._first_read(f"{name}.mjml", language, texts),
+            **texts,
+        )
+
+    def filler(self, language: str, *, html: bool) -> SandboxedEnvironment:
+        return (self._html_fillers if html else self._text_fillers)[language]
+
+    @cached_property
+    def _presses(self) -> dict[str, jinja2.Environment]:
+        return {one: _press(self.folder, this) for one, this in self.catalogues.items()}
+
+    @cached_property
+    def _html_fillers(self) -> dict[str, SandboxedEnvironment]:
+        return {one: _filler(catalogue, html=True) for one, catalogue in self.catalogues.items()}
+
+    @cached_property
+    def _text_fillers(self) -> dict[str, SandboxedEnvironment]:
+        return {one: _filler(catalogue, html=False) for one, catalogue in self.catalogues.items()}
+
+    def _first_read(self, file: str, language: str, values: dict[str, str]) -> str:
+        """Put parts together and translate."""
+        try:
+            return self._presses[language].get_template(file).render(values)
+        except jinja2.TemplateSyntaxError as exc:
+            raise errors.Misconfigured(f"mail/{exc.name}:{exc.lineno}: {exc.message}") from exc
+        except (jinja2.TemplateError, OSError) as exc:
+            raise errors.Misconfigured(f"mail/{file}: {exc}") from exc
+
+    def _compile(self, name: str, language: str) -> Compiled:
+        source = self.source(name, language)
+        text_env, html_env = self.filler(language, html=False), self.filler(language, html=True)
+        try:
+            text, html = text_env.parse(source.text), html_env.parse(source.html)
+            return Compiled(
+                known_text=_encoded(text),
+                known_html=_encoded(html),
+                subject=text_env.from_string(source.subject),
+                text=text_env.from_string(text),
+                html=html_env.from_string(html),
+            )
+        except (jinja2.TemplateError, ValueError) as exc:
+            raise errors.Misconfigured(f"mail/{name} ({language}): {exc}") from exc
+
+
+def _catalogues(folder: Path) -> dict[str, Catalogue]:
+    found = {SOURCE_LANGUAGE: Catalogue(SOURCE_LANGUAGE)}
+    for path in sorted(folder.glob("*/LC_MESSAGES/mail.po")):
+        language = path.parent.parent.name
+        found[language] = Catalogue(language, path)
+    return found
+
+
+def _press(folder: Path, catalogue: Catalogue) -> jinja2.Environment:
+    """What puts a template together, once."""
+    press = jinja2.Environment(  # noqa: S701 - it makes template source; each mail escapes
+        block_start_string="[%",
+        block_end_string="%]",
+        variable_start_string="[[",
+        variable_end_string="]]",
+        comment_start_string="[#",
+        comment_end_string="#]",
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+    )
+    press.policies["ext.i18n.trimmed"] = True
+    press.globals |= {"lang": catalogue.language, "colon": catalogue.gettext(":")}
+    press.globals |= {"gettext": catalogue.gettext, "ngettext": catalogue.ngettext}
+    return press
+
+
+def _filler(catalogue: Catalogue, *, html: bool) -> SandboxedEnvironment:
+    """What fills a template for one mail. The sandbox is for templates a shop brings along."""
+    env = SandboxedEnvironment(
+        autoescape=html,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    env.filters.update(money=_money, date=_date, time=_time, day=_day, web=_web, image=_image)
+    env.filters["plural_form"] = catalogue.form
+    return env
+
+
+def _encoded(template: nodes.Template) -> dict[str, Quoted]:
+    return {node.data: quoted.quote(node.data) for node in template.find_all(nodes.TemplateData)}
+
+
+def _formats(context: Context) -> Formats:
+    found = context["formats"]
+    assert isinstance(found, Formats)
+    return found
+
+
+@jinja2.pass_context
+def _money(context: Context, amount: int, currency: str) -> str:
+    return _formats(context).money(amount, currency)
+
+
+@jinja2.pass_context
+def _date(context: Context, at: Instant) -> str:
+    return _formats(context).date(at)
+
+
+@jinja2.pass_context
+def _time(context: Context, at: Instant) -> str:
+    return _formats(context).time(at)
+
+
+@jinja2.pass_context
+def _day(context: Context, at: Instant) -> str:
+    return _formats(context).day(at)
+
+
+def _web(address: str) -> str:
+    return address if address.startswith(("https://", "http://")) else ""
+
+
+def _image(address: str) -> str:
+    return address if address.startswith("https://") else ""

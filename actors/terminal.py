@@ -1,0 +1,126 @@
+"""The operator's terminal: one command typed, one request sent, the answer laid out (R93).
+
+    status · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER · queue [STATE] · programmes ·
+    clock [advance 15d]
+
+`--json` prints the answer as it came, for scripts.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+import msgspec
+import trio_websocket
+from rich.console import Console
+from rich.table import Table
+
+from actors.gateway import CONSOLE_PATH
+from ecrm.errors import EcrmError
+
+Plain = dict[str, object]
+
+USAGE: Final = (
+    "commands: status | inspect CUSTOMER | journal CUSTOMER | timers CUSTOMER | "
+    "queue [STATE] [CUSTOMER] | programmes | clock [advance 15d]"
+)
+
+
+class Unanswered(EcrmError):
+    """The service did not answer."""
+
+
+def parse(command: str) -> Plain:
+    """The request that a typed command means. Raises ValueError with what can be typed."""
+    words = shlex.split(command)
+    match words:
+        case ["status" | "programmes" as op]:
+            return {"op": op}
+        case ["inspect" | "journal" | "timers" as op, customer]:
+            return {"op": op, "customer": customer}
+        case ["queue", *about]:
+            return {"op": "queue", **dict(zip(("state", "customer"), about, strict=False))}
+        case ["clock"]:
+            return {"op": "clock"}
+        case ["clock", "advance", *spans] if spans:
+            return {"op": "clock", "advance": "".join(spans)}
+        case _:
+            raise ValueError(f"{command!r} is not understood; {USAGE}")
+
+
+async def ask(host: str, port: int, key: str, request: Plain) -> Plain:
+    """Put one request to the running service and return its result.
+
+    Raises `Unanswered`, in one line that says what to do.
+    """
+    url = f"ws://{host}:{port}{CONSOLE_PATH}"
+    try:
+        async with trio_websocket.open_websocket_url(url) as websocket:
+            await websocket.send_message(_encode({"type": "hello", "key": key}))
+            welcome = _decode(await websocket.get_message())
+            if welcome.get("type") != "welcome":
+                raise Unanswered(
+                    "the service does not take this operator key: give the one that the first "
+                    "start printed with --key or ECRM_OPERATOR_KEY"
+                )
+            await websocket.send_message(_encode({"id": 1, **request}))
+            answer = _decode(await websocket.get_message())
+    except (OSError, trio_websocket.HandshakeError):
+        raise Unanswered(
+            f"no service answers at {url}: start one with run.py serve, or name another --config"
+        ) from None
+    except trio_websocket.ConnectionClosed:
+        raise Unanswered("the service closed the connection before it had answered") from None
+    if answer.get("ok"):
+        return msgspec.convert(answer["result"], Plain)
+    error = msgspec.convert(answer["error"], dict[str, str])
+    raise Unanswered(error["reason"])
+
+
+def _encode(value: Plain) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _decode(frame: str | bytes) -> Plain:
+    return msgspec.json.decode(frame, type=Plain)
+
+
+# Layout: what an op answers decides how it is shown, not which op it was.
+
+
+def show(result: Plain, console: Console) -> None:
+    """Print a result for a person: scalars first, then each list as a table."""
+    scalars = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in result.items():
+        if not isinstance(value, list):
+            scalars.add_row(f"[bold]{name}[/]", _text(value))
+    console.print(scalars)
+    for name, value in result.items():
+        if isinstance(value, list):
+            console.print(_table(name, value))
+
+
+def _table(name: str, rows: list[object]) -> Table:
+    table = Table(title=f"{name}: {len(rows)}", title_justify="left", show_lines=name == "journal")
+    if not rows:
+        return table
+    columns = list(rows[0]) if isinstance(rows[0], dict) else ["value"]
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        cells = row.values() if isinstance(row, dict) else [row]
+        table.add_row(*(_text(cell) for cell in cells))
+    return table
+
+
+def _text(value: object) -> str:
+    match value:
+        case dict():
+            return "\n".join(f"{name}: {_text(inner)}" for name, inner in value.items()) or "-"
+        case list():
+            return "\n".join(_text(inner) for inner in value) or "-"
+        case None | "":
+            return "-"
+        case _:
+            return str(value)

@@ -1,0 +1,86 @@
+"""The Maildir transport: a folder of files, so that a fresh checkout does its whole job.
+
+A file is written in `tmp`, synced, and moved to `new` under a name derived from the mail's id, so
+that a mail handed over twice is still one file: with this transport nothing is ever in doubt. Every
+mail carries four headers about its origin (wire §5), which never go towards a mail server.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from actors.outside import Outside
+from actors.transports.port import Handed, Letter
+from ecrm import moment
+from ecrm.delivery import message
+from ecrm.errors import Misconfigured
+from ecrm.mail import Mail
+
+
+class Maildir:
+    name = "maildir"
+
+    def __init__(self, folder: Path, outside: Outside) -> None:
+        """Make the folders. Raises `Misconfigured` where that cannot be done."""
+        self.folder = folder
+        self._outside = outside
+        try:
+            for part in ("tmp", "new", "cur"):
+                (folder / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Misconfigured(
+                f"cannot make the Maildir {folder}: {error.strerror}; name another with --data"
+            ) from None
+
+    async def send(self, letters: list[Letter]) -> list[Handed]:
+        return await self._outside.in_thread(self._write, letters)
+
+    async def took(self, mail: Mail) -> bool:
+        return await self._outside.in_thread(self._has, mail)
+
+    def _write(self, letters: list[Letter]) -> list[Handed]:
+        handed = [self._write_one(letter) for letter in letters]
+        _sync_folder(self.folder / "new")
+        return handed
+
+    def _write_one(self, letter: Letter) -> Handed:
+        name = _file_name(letter.mail)
+        draft = self.folder / "tmp" / name
+        try:
+            with draft.open("wb") as file:
+                file.write(message.with_headers(letter.body, _origin(letter.mail)))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(self.folder / "new" / name)
+        except OSError as error:
+            return Handed(letter.mail.mail_id, "retry", f"maildir: {error.strerror}")
+        return Handed(letter.mail.mail_id, "accepted", f"maildir: new/{name}")
+
+    def _has(self, mail: Mail) -> bool:
+        name = _file_name(mail)
+        # A mail reader moves what was seen to `cur`, and writes its flags behind the name.
+        seen = self.folder.glob(f"cur/{name}*")
+        return (self.folder / "new" / name).exists() or any(seen)
+
+
+def _file_name(mail: Mail) -> str:
+    return f"{mail.at // 1_000}.{mail.mail_id}.ecrm"
+
+
+def _origin(mail: Mail) -> dict[str, str]:
+    return {
+        "X-Ecrm-Kind": mail.kind,
+        "X-Ecrm-Programme": f"{mail.programme}/{mail.step}",
+        "X-Ecrm-Customer": mail.customer_id,
+        "X-Ecrm-At": moment.format_instant(mail.at),
+    }
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the moves themselves durable, not only the files."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,84 @@
+"""Explain: facts in words a person understands, with the values that decided.
+
+One sentence a fact. The console prints them under the instant of their turn; what a customer was
+not sent, and why, is read here (law 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ecrm import facts
+from ecrm.moment import format_instant
+
+Sentence = Callable[[Any], str]
+
+
+def _requested(fact: facts.MailRequested) -> str:
+    mail = fact.mail
+    seen = ", ".join(f"{name} was {value}" for name, value in fact.seen.items())
+    because = f" ({seen})" if seen else ""
+    return f"mail {mail.kind} {mail.template} goes to the queue as {mail.mail_id}{because}"
+
+
+def _left(fact: facts.Left) -> str:
+    pending = f"; {fact.kind} {fact.step} will not be sent" if fact.kind else ""
+    return f"left {fact.key}: {fact.reason}, {fact.detail}{pending}"
+
+
+def _consent(fact: facts.ConsentChanged) -> str:
+    verb = "granted" if fact.granted else "denied"
+    source = f" ({fact.source})" if fact.source else ""
+    return f"{fact.purpose} was {verb}{source}"
+
+
+_SENTENCES: Final[dict[type, Sentence]] = {
+    facts.Happened: lambda f: f"{f.event}, happened {format_instant(f.occurred)}",
+    facts.Ticked: lambda _: "a timer was due",
+    facts.Heard: lambda f: f"mail {f.kind or f.mail_id} is {f.outcome}: {f.response}",
+    facts.Bound: lambda f: f"this visitor is {f.to}",
+    facts.Inherited: lambda f: f"took over the life of {f.origin}",
+    facts.Recognised: lambda f: f"was {f.visitor} before",
+    facts.PersonChanged: lambda f: f"is {f.person.first_name or 'known'} <{f.person.email}>",
+    facts.SignedUp: lambda _: "opened an account",
+    facts.Registered: lambda _: "is registered: an account and an address",
+    facts.ConsentChanged: _consent,
+    facts.LinePut: lambda f: f"{f.line.quantity} of {f.line.product_id} went into the cart",
+    facts.LineTaken: lambda f: f"{f.quantity} of {f.product_id} left the cart",
+    facts.CartReplaced: lambda f: f"the cart holds {len(f.lines)} lines",
+    facts.CartEmptied: lambda f: f"the cart is empty, by {f.because}",
+    facts.CheckoutReached: lambda f: f"the checkout reached {f.step}",
+    facts.Browsed: lambda _: "looked at other products",
+    facts.OrderPlaced: lambda f: f"placed order {f.order.order_id}",
+    facts.OrderPaid: lambda f: f"paid order {f.order.order_id}",
+    facts.OrderUpdated: lambda f: f"order {f.order.order_id} was updated",
+    facts.OrderPrepared: lambda f: f"order {f.order_id} is being prepared",
+    facts.OrderShipped: lambda f: f"parcel {f.parcel.parcel_id} of order {f.order_id} left",
+    facts.ParcelDelivered: lambda f: f"order {f.order_id} was delivered",
+    facts.ParcelFailed: lambda f: f"delivery of order {f.order_id} failed: {f.status}",
+    facts.OrderCancelled: lambda f: f"order {f.order_id} was cancelled",
+    facts.OrderRefunded: lambda f: f"order {f.order_id} was refunded",
+    facts.ProductsReturned: lambda f: f"a part of order {f.order_id} was refunded",
+    facts.ProductReviewed: lambda f: f"reviewed {f.product_id}: {f.rating}",
+    facts.SiteRated: lambda f: f"rated the shop after order {f.order_id}: {f.score}",
+    facts.Enrolled: lambda f: f"entered {f.key} because of {f.because}",
+    facts.ClockSet: lambda f: f"{f.key} counts from {f.clock} at {format_instant(f.since)}",
+    facts.Awaits: lambda f: f"{f.key} waits for {f.step} until {format_instant(f.due)}",
+    facts.Left: _left,
+    facts.Finished: lambda f: f"finished {f.key}",
+    facts.Marked: lambda f: f"is marked {f.mark}",
+    facts.MailRequested: _requested,
+    facts.MailDeferred: lambda f: (
+        f"mail {f.kind} {f.step} waits until {format_instant(f.until)}: {f.reason}, {f.detail}"
+    ),
+    facts.MailWithheld: lambda f: (
+        f"mail {f.kind} {f.step} is not sent: {f.reason}, {f.detail} ({f.key})"
+    ),
+    facts.MailRetracted: lambda f: f"mail {f.kind} is taken back: {f.because}",
+    facts.OfferMade: lambda f: f"coupon {f.code}: {f.percent} % until {format_instant(f.until)}",
+}
+
+
+def sentence(fact: facts.AnyFact) -> str:
+    return _SENTENCES[type(fact)](fact)

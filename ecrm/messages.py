@@ -1,0 +1,57 @@
+"""What a customer can be told: an accepted event, or a word from inside the house."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ecrm.moment import CustomerId
+from ecrm.state import Cart, Consent, Order
+from proto import envelope
+from proto.envelope import Message
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The alarm rang. It carries nothing: the customer looks at the clock (law 5)."""
+
+
+class Report(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """What became of a mail: a terminal state of `delivery.md` §1.2 and the reply."""
+
+    mail_id: str
+    outcome: str
+    response: str = ""
+
+
+class Bind(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """To a visitor: you are this person."""
+
+    to: CustomerId
+
+
+class Inherit(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """To a person: this visitor's life is yours."""
+
+    origin: CustomerId
+    cart: Cart | None = None
+    consents: dict[str, Consent] = {}
+    orders: dict[str, Order] = {}
+
+
+Inward = Tick | Report | Bind | Inherit
+Incoming = Message | Inward
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Inward] = msgspec.msgpack.Decoder(Inward)
+
+
+def encode(message: Incoming) -> bytes:
+    """The message as the journal keeps it: without its secrets (mission §9.11)."""
+    if isinstance(message, Message):
+        return envelope.stored(message)
+    return _encoder.encode(message)
+
+
+def decode(data: bytes) -> Inward:
+    """Read a word from inside. Raises msgspec.MsgspecError on anything else."""
+    return _decoder.decode(data)

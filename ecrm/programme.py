@@ -1,0 +1,321 @@
+"""The vocabulary of programmes: a programme is data, in one file, that a marketer can read.
+
+A programme says who comes in (`enrol`, `when`), what ends it (`leave`), whether it may come again
+(`again`), what each stay is about (`per`), on what legal basis it writes, and its steps in order.
+Steps are awaited one after the other; each counts its delay from the beginning of the stay, or from
+the last time a named trigger happened (`since`). Names of triggers are the wire's event names
+(`"Order Paid"`) and those of `ecrm/triggers.py`, of which `"Registered"` is one.
+
+Everything here is a frozen value: it can be printed, drawn, checked at start, and changed from
+`ecrm.toml`. `ecrm/turn.py` is the one interpreter of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from ecrm import calendar, condition
+from ecrm.consent import Basis
+from ecrm.mail import Lane, MailClass
+from ecrm.moment import Duration, Instant, format_duration, hours
+from ecrm.offers import Offer
+
+Per = Literal["", "order", "parcel"]
+Shows = Literal["cart", "order", "parcel"]
+
+
+class After(msgspec.Struct, frozen=True, gc=False):
+    """`span` after the clock `since`; without one, after the beginning of the stay."""
+
+    span: Duration
+    since: str = ""
+
+    def __str__(self) -> str:
+        start = self.since or "the beginning"
+        return f"{format_duration(self.span)} after {start}" if self.span else f"at {start}"
+
+
+class Earliest(msgspec.Struct, frozen=True, gc=False):
+    """The first of several clocks; those that never started do not count."""
+
+    options: tuple[After, ...]
+
+    def __str__(self) -> str:
+        return "the earliest of " + ", ".join(str(option) for option in self.options)
+
+
+class Latest(msgspec.Struct, frozen=True, gc=False):
+    """The last of several clocks; those that never started do not count."""
+
+    options: tuple[After, ...]
+
+    def __str__(self) -> str:
+        return "the latest of " + ", ".join(str(option) for option in self.options)
+
+
+Delay = After | Earliest | Latest
+
+AT_ONCE: Final = After(Duration(0))
+
+
+class Late(msgspec.Struct, frozen=True, gc=False):
+    """How late a step still makes sense: for ever (`after is None`), or so long after its due."""
+
+    after: Duration | None = None
+
+    def __str__(self) -> str:
+        return (
+            "always sent" if self.after is None else f"skipped {format_duration(self.after)} late"
+        )
+
+
+class Again(msgspec.Struct, frozen=True, gc=False):
+    """May a person come in again: never, or so long after the last stay ended."""
+
+    after: Duration | None
+
+    def __str__(self) -> str:
+        if self.after is None:
+            return "once in a lifetime"
+        return f"again {format_duration(self.after)} after the last stay" if self.after else "again"
+
+
+class Variant(msgspec.Struct, frozen=True, gc=False):
+    """Another wording of a mail, with its own kind, for those of whom `when` holds."""
+
+    name: str
+    kind: str
+    when: condition.Condition
+
+
+class MailStep(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    kind: str
+    delay: Delay
+    at: calendar.LocalTime | None
+    when: condition.Condition
+    late: Late
+    offer: Offer | None
+    variants: tuple[Variant, ...]
+    shows: tuple[Shows, ...]
+    mail_class: MailClass
+    basis: Basis
+    lane: Lane
+    by_night: bool
+
+
+class MarkStep(msgspec.Struct, frozen=True, gc=False):
+    """A step that sends nothing and leaves a mark on the customer."""
+
+    name: str
+    delay: Delay
+    at: calendar.LocalTime | None
+    when: condition.Condition
+
+
+Step = MailStep | MarkStep
+
+
+class Programme(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    doc: str
+    enrol: tuple[str, ...]
+    when: condition.Condition
+    leave: tuple[str, ...]
+    again: Again
+    per: Per
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step | None:
+        return next((step for step in self.steps if step.name == name), None)
+
+    def after(self, name: str) -> Step | None:
+        """The step that follows the one of this name; none after the last or an unknown one."""
+        names = [step.name for step in self.steps]
+        place = names.index(name) + 1 if name in names else len(names)
+        return self.steps[place] if place < len(names) else None
+
+    def clocks(self) -> frozenset[str]:
+        """The triggers that some step counts from, beside those that enrol."""
+        found: set[str] = set()
+        for step in self.steps:
+            options = (step.delay,) if isinstance(step.delay, After) else step.delay.options
+            found.update(option.since for option in options)
+        return frozenset(found - {""})
+
+
+def on(*triggers: str) -> tuple[str, ...]:
+    return triggers
+
+
+def once() -> Again:
+    return Again(None)
+
+
+def again(after: Duration = Duration(0)) -> Again:  # noqa: B008 - an immutable number
+    return Again(after)
+
+
+def after(span: Duration, since: str = "") -> After:
+    return After(span, since)
+
+
+def earliest(*options: After) -> Earliest:
+    return Earliest(options)
+
+
+def latest(*options: After) -> Latest:
+    return Latest(options)
+
+
+def local(text: str) -> calendar.LocalTime:
+    return calendar.parse_local_time(text)
+
+
+def send() -> Late:
+    return Late(None)
+
+
+def skip(after: Duration) -> Late:
+    return Late(after)
+
+
+def variant(name: str, *, kind: str, when: str) -> Variant:
+    return Variant(name, kind, condition.parse(when))
+
+
+class Writing(msgspec.Struct, frozen=True, gc=False):
+    """In what quality a programme's mails are written, unless a step says otherwise."""
+
+    mail_class: MailClass
+    basis: Basis
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """A step before its programme gave it class, basis and lane."""
+
+    name: str
+    kind: str
+    delay: Delay
+    at: calendar.LocalTime | None = None
+    when: condition.Condition = condition.ALWAYS
+    late: Late = Late()
+    offer: Offer | None = None
+    variants: tuple[Variant, ...] = ()
+    shows: tuple[Shows, ...] = ()
+    mail_class: MailClass | None = None
+    basis: Basis | None = None
+    by_night: bool = False
+    sends: bool = True
+
+
+def mail(
+    name: str,
+    *,
+    kind: str,
+    after: Delay | Duration = AT_ONCE,
+    at: calendar.LocalTime | None = None,
+    when: str = "",
+    late: Late = send(),  # noqa: B008 - a frozen value
+    offer: Offer | None = None,
+    variants: tuple[Variant, ...] = (),
+    shows: tuple[Shows, ...] = (),
+    mail_class: MailClass | None = None,
+    basis: Basis | None = None,
+    by_night: bool = False,
+) -> Draft:
+    """A step that sends the mail of `kind`; its template is `<programme>/<name>`."""
+    delay = After(Duration(after)) if isinstance(after, int) else after
+    return Draft(
+        name=name,
+        kind=kind,
+        delay=delay,
+        at=at,
+        when=condition.parse(when),
+        late=late,
+        offer=offer,
+        variants=variants,
+        shows=shows,
+        mail_class=mail_class,
+        basis=basis,
+        by_night=by_night,
+    )
+
+
+def mark(name: str, *, after: Duration, when: str = "") -> Draft:
+    """A step that sets the mark `name` on the customer."""
+    return Draft(name=name, kind="", delay=After(after), when=condition.parse(when), sends=False)
+
+
+def programme(
+    name: str,
+    *,
+    doc: str | None,
+    enrol: tuple[str, ...],
+    steps: tuple[Draft, ...],
+    basis: Basis,
+    mail_class: MailClass,
+    when: str = "",
+    leave: tuple[str, ...] = (),
+    again: Again = again(),  # noqa: B008 - a frozen value
+    per: Per = "",
+) -> Programme:
+    writing = Writing(mail_class=mail_class, basis=basis)
+    return Programme(
+        name=name,
+        doc=(doc or "").strip(),
+        enrol=enrol,
+        when=condition.parse(when),
+        leave=leave,
+        again=again,
+        per=per,
+        steps=tuple(_step(draft, writing) for draft in steps),
+    )
+
+
+def _step(draft: Draft, writing: Writing) -> Step:
+    if not draft.sends:
+        return MarkStep(draft.name, draft.delay, draft.at, draft.when)
+    mail_class = draft.mail_class or writing.mail_class
+    return MailStep(
+        name=draft.name,
+        kind=draft.kind,
+        delay=draft.delay,
+        at=draft.at,
+        when=draft.when,
+        late=draft.late,
+        offer=draft.offer,
+        variants=draft.variants,
+        shows=draft.shows,
+        mail_class=mail_class,
+        basis=draft.basis or writing.basis,
+        lane=2 if mail_class == "marketing" else 1,
+        by_night=draft.by_night,
+    )
+
+
+# How long a mail may wait in the queue, by lane (delivery §1.3).
+LANE_AGE: Final[Mapping[Lane, Duration]] = {
+    0: Duration(600_000),
+    1: hours(72),
+    2: hours(24),
+    3: hours(24),
+}
+
+
+def due_of(delay: Delay, began: Instant, clocks: Mapping[str, Instant]) -> Instant:
+    """When a step is due, for a stay that began at `began` and whose triggers happened last at
+    `clocks`. Where none of its clocks has started, it counts from the beginning.
+    """
+    options = (delay,) if isinstance(delay, After) else delay.options
+    dues = [
+        Instant((clocks[option.since] if option.since else began) + option.span)
+        for option in options
+        if not option.since or option.since in clocks
+    ]
+    if not dues:
+        return Instant(began + options[0].span)
+    return min(dues) if isinstance(delay, Earliest) else max(dues)

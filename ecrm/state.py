@@ -1,0 +1,220 @@
+"""What is remembered of one customer: a tree of frozen values.
+
+The sequence number is part of the state, so a snapshot can never disagree with its place in the
+journal. The tree is bounded: it holds what some rule reads and nothing that only grows (orders
+and enrolments of the past are counted and forgotten). Mappings are replaced, never changed in
+place. Schema rule (law 12): fields are only added, and with a default.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from ecrm.mail import MailClass
+from ecrm.moment import CustomerId, Instant, Seq
+
+SCHEMA: Final = 1
+
+# A person with more orders than this keeps the newest; the sums go on counting all of them.
+ORDERS_KEPT: Final = 32
+
+VISITOR: Final = "visitor:"
+
+
+class Person(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Who it is, as far as the shop told us. `zone` is an IANA name, `locale` like `fr-FR`."""
+
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    phone: str = ""
+    birthday: str = ""
+    gender: str = ""
+    country: str = ""
+    locale: str = ""
+    zone: str = ""
+
+
+class Consent(msgspec.Struct, frozen=True, gc=False):
+    """The last word on one purpose, and the proof that came with it."""
+
+    granted: bool
+    at: Instant
+    source: str = ""
+
+
+class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A product in a cart or an order; `price` is for one piece, in minor units."""
+
+    product_id: str
+    quantity: int = 1
+    price: int = 0
+    name: str = ""
+    variant: str = ""
+    category: str = ""
+    url: str = ""
+    image_url: str = ""
+
+
+class Cart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What was put aside and not bought. `step` is the furthest checkout step reached; `browsed`
+    tells that other products were looked at after the last change.
+    """
+
+    cart_id: str
+    currency: str
+    lines: tuple[Line, ...] = ()
+    touched_at: Instant = Instant(0)
+    step: str = ""
+    browsed: bool = False
+
+
+class Parcel(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    parcel_id: str
+    shipped_at: Instant
+    carrier: str = ""
+    tracking_number: str = ""
+    tracking_url: str = ""
+    delivered_at: Instant | None = None
+    failed: bool = False
+
+
+class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One order and how far it came. Amounts in minor units, None where nobody said; `back` counts
+    the pieces of each product that were sent back.
+    """
+
+    order_id: str
+    currency: str = ""
+    lines: tuple[Line, ...] = ()
+    total: int = 0
+    shipping: int | None = None
+    tax: int | None = None
+    discount: int | None = None
+    payment_method: str = ""
+    placed_at: Instant | None = None
+    paid_at: Instant | None = None
+    prepared_at: Instant | None = None
+    cancelled_at: Instant | None = None
+    refunded_at: Instant | None = None
+    parcels: tuple[Parcel, ...] = ()
+    back: dict[str, int] = {}
+    rated_at: Instant | None = None
+
+    @property
+    def kept(self) -> tuple[Line, ...]:
+        """The lines as they stand after what was sent back."""
+        left = ((line, line.quantity - self.back.get(line.product_id, 0)) for line in self.lines)
+        return tuple(
+            line if count == line.quantity else msgspec.structs.replace(line, quantity=count)
+            for line, count in left
+            if count > 0
+        )
+
+    @property
+    def bought(self) -> bool:
+        """It counts as a purchase: placed or paid, and neither cancelled nor refunded."""
+        placed = self.placed_at is not None or self.paid_at is not None
+        return placed and self.cancelled_at is None and self.refunded_at is None
+
+
+class Purchases(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The sums over all orders ever, those no longer kept included (R46)."""
+
+    count: int = 0
+    total: int = 0
+    first_at: Instant | None = None
+    last_at: Instant | None = None
+
+
+class Enrolment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A stay in a programme. `step` is the name of the one awaited and `due` its instant before
+    any deferral; `clocks` holds when each trigger last started, by name; `refs` what it is about
+    (`{"order": "42"}`); `because` the trigger that began it.
+    """
+
+    programme: str
+    began_at: Instant
+    because: str
+    refs: dict[str, str] = {}
+    clocks: dict[str, Instant] = {}
+    step: str = ""
+    due: Instant = Instant(0)
+
+
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """A mail that was decided on and of which delivery has not reported yet."""
+
+    key: str
+    step: str
+    kind: str
+    mail_class: MailClass
+    refs: dict[str, str] = {}
+
+
+class Pressed(msgspec.Struct, frozen=True, gc=False):
+    """A marketing mail that counts against the cap."""
+
+    mail_id: str
+    at: Instant
+
+
+class Offered(msgspec.Struct, frozen=True, gc=False):
+    """A coupon this person was given."""
+
+    code: str
+    percent: int
+    until: Instant
+    programme: str
+
+
+class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    customer_id: CustomerId
+    seq: Seq = Seq(0)
+    now: Instant = Instant(0)
+    person: Person = Person()
+    signed_up: bool = False
+    registered_at: Instant | None = None
+    bound_to: CustomerId | None = None
+    consents: dict[str, Consent] = {}
+    cart: Cart | None = None
+    orders: dict[str, Order] = {}
+    purchases: Purchases = Purchases()
+    ratings: dict[str, int] = {}
+    marks: dict[str, Instant] = {}
+    enrolments: dict[str, Enrolment] = {}
+    timers: dict[str, Instant] = {}
+    ended: dict[str, Instant] = {}
+    waiting: dict[str, Waiting] = {}
+    pressed: tuple[Pressed, ...] = ()
+    offers: tuple[Offered, ...] = ()
+
+    @property
+    def is_visitor(self) -> bool:
+        return self.customer_id.startswith(VISITOR)
+
+
+def earliest_timer(state: State) -> Instant | None:
+    """The instant of the customer's one alarm row (law 5)."""
+    return min(state.timers.values(), default=None)
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(State)
+
+
+def encode(state: State) -> bytes:
+    """The same state always gives the same bytes."""
+    return _encoder.encode(state)
+
+
+def decode(data: bytes) -> State:
+    """Raises msgspec.MsgspecError on bytes that are no state."""
+    return _decoder.decode(data)
+
+
+def hash_of(encoded: bytes) -> bytes:
+    return blake2b(encoded, digest_size=16).digest()

@@ -1,0 +1,319 @@
+"""The one interpreter of programmes, within one turn.
+
+A turn collects facts; each is applied at once, so every rule sees what the rules before it decided.
+The order is part of the contract:
+
+1. what happened sets off triggers: enrolments they end are left, clocks they start are set,
+   programmes they open are entered;
+2. every step that is due, in the order of (due, key), is either settled on the spot (its condition
+   fails, it is too late, the basis is missing: withheld, with the reason) or wants a mail;
+3. all have spoken: `_arbitrate` lets the owed ones go and picks among the marketing ones; the
+   losers wait for the next instant that pressure allows, or are withheld where that is too late;
+4. steps that became due by this are next. Every pass settles or postpones each due step, so a turn
+   ends, and a second tick at the same instant finds nothing to do (law 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import assert_never
+
+import msgspec
+
+from ecrm import (
+    apply,
+    calendar,
+    consent,
+    facts,
+    mail,
+    offers,
+    pressure,
+    programme,
+    readings,
+    triggers,
+    values,
+)
+from ecrm.moment import NEVER, Instant, Moment, format_instant
+from ecrm.programme import MailStep, MarkStep, Programme, Step
+from ecrm.rules import Rules
+from ecrm.state import Enrolment, State
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """A mail that a due step wants sent now. `deadline` is the last instant that makes sense."""
+
+    key: str
+    step: MailStep
+    kind: str
+    template: str
+    deadline: Instant
+    seen: dict[str, str | int | bool]
+
+
+class Turn:
+    """A customer's turn while it is being taken: the facts so far and the state they make."""
+
+    def __init__(self, rules: Rules, state: State, moment: Moment) -> None:
+        self.rules = rules
+        self.state = state
+        self.moment = moment
+        self.facts: list[facts.AnyFact] = []
+        self.zone = calendar.zone_of(state.person.zone) or rules.zone
+
+    def record(self, *made: facts.AnyFact) -> None:
+        for fact in made:
+            self.facts.append(fact)
+            self.state = apply.apply(self.state, fact)
+
+    def tell(self, *happened: facts.AnyFact) -> None:
+        """Record facts of the world, and set off what listens to them."""
+        for fact in happened:
+            self.record(fact)
+            for trigger in triggers.triggers_of(self.state, fact):
+                self._set_off(trigger)
+
+    # Triggers.
+
+    def _set_off(self, trigger: triggers.Trigger) -> None:
+        for one in self.rules.leaving.get(trigger.name, ()):
+            self.leave(one, trigger)
+        for one in self.rules.counting.get(trigger.name, ()):
+            for key in list(self._stays(one, trigger.refs)):
+                self._start_clock(one, key, trigger)
+        for one in self.rules.enrolling.get(trigger.name, ()):
+            self._enrol(one, trigger)
+
+    def _stays(self, one: Programme, refs: dict[str, str]) -> Iterator[str]:
+        """The stays in a programme that a trigger concerns: all, unless it names what they are
+        about.
+        """
+        about = refs.get(one.per)
+        for key, enrolment in self.state.enrolments.items():
+            concerned = about is None or enrolment.refs.get(one.per) == about
+            if enrolment.programme == one.name and concerned:
+                yield key
+
+    def leave(self, one: Programme, trigger: triggers.Trigger) -> None:
+        for key in list(self._stays(one, trigger.refs)):
+            step = one.step(self.state.enrolments[key].step)
+            kind = step.kind if isinstance(step, MailStep) else ""
+            name = step.name if step is not None else ""
+            self.record(facts.Left(key, name, kind, "stop_condition", str(trigger)))
+        about = trigger.refs.get(one.per)
+        for mail_id, waiting in list(self.state.waiting.items()):
+            concerned = about is None or waiting.refs.get(one.per) == about
+            if _programme_of(waiting.key) == one.name and concerned:
+                # What was owed stays owed: a confirmation is not taken back by a later event.
+                if waiting.mail_class == "transactional":
+                    continue
+                self.record(facts.MailRetracted(mail_id, waiting.kind, str(trigger)))
+
+    def leave_all(self, detail: str) -> None:
+        """End every stay: this life goes on elsewhere."""
+        for one in self.rules.programmes.values():
+            self.leave(one, triggers.Trigger(detail, self.moment.now))
+
+    def _start_clock(self, one: Programme, key: str, trigger: triggers.Trigger) -> None:
+        stay = self.state.enrolments[key]
+        since = max(trigger.occurred, stay.clocks.get(trigger.name, trigger.occurred))
+        if stay.clocks.get(trigger.name) == since:
+            return
+        self.record(facts.ClockSet(key, trigger.name, since))
+        step = one.step(stay.step)
+        if step is not None:
+            self._await(key, step)
+
+    def _enrol(self, one: Programme, trigger: triggers.Trigger) -> None:
+        about = trigger.refs.get(one.per, "")
+        key = f"{one.name}/{about}" if about else one.name
+        if key in self.state.enrolments or not self._may_come(one):
+            return
+        if not readings.judge(one.when, self.state, trigger.refs).holds:
+            return
+        since = min(trigger.occurred, self.moment.now)
+        self.record(facts.Enrolled(key, one.name, trigger.name, trigger.refs, since))
+        self._await(key, one.steps[0])
+
+    def _may_come(self, one: Programme) -> bool:
+        ended = self.state.ended.get(one.name)
+        if ended is None:
+            return True
+        if one.again.after is None:
+            return False
+        return ended + one.again.after <= self.moment.now
+
+    # Steps.
+
+    def _await(self, key: str, step: Step) -> None:
+        stay = self.state.enrolments[key]
+        due = programme.due_of(step.delay, stay.began_at, stay.clocks)
+        if step.at is not None:
+            due = calendar.next_local(due, step.at, self.zone)
+        if (step.name, due) != (stay.step, stay.due) or key not in self.state.timers:
+            self.record(facts.Awaits(key, step.name, due))
+
+    def _advance(self, key: str, step: Step) -> None:
+        following = self.rules.programmes[self.state.enrolments[key].programme].after(step.name)
+        if following is None:
+            self.record(facts.Finished(key))
+        else:
+            self._await(key, following)
+
+    def run_due(self) -> None:
+        """Take every step that is due by now."""
+        while due := self._due():
+            wanted = [found for key in due if (found := self._consider(key)) is not None]
+            self._arbitrate(wanted)
+
+    def _due(self) -> list[str]:
+        now = self.moment.now
+        timers = self.state.timers.items()
+        return [key for _, key in sorted((at, key) for key, at in timers if at <= now)]
+
+    def _consider(self, key: str) -> Candidate | None:
+        """Settle a due step that sends nothing; otherwise say what it wants."""
+        stay = self.state.enrolments[key]
+        one = self.rules.programmes.get(stay.programme)
+        step = one.step(stay.step) if one is not None else None
+        if step is None:
+            gone = f"{stay.programme}/{stay.step} is gone or switched off"
+            self.record(facts.Left(key, stay.step, "", "switched_off", gone))
+            return None
+        verdict = readings.judge(step.when, self.state, stay.refs)
+        match step:
+            case MarkStep():
+                if verdict.holds:
+                    self.record(facts.Marked(step.name))
+                self._advance(key, step)
+                return None
+            case MailStep():
+                candidate = self._candidate(key, step, stay, verdict.seen)
+                if not verdict.holds:
+                    self._withhold(candidate, "condition", verdict.failed)
+                    return None
+                refusal = self._refusal(candidate, stay)
+                if refusal is not None:
+                    self._withhold(candidate, *refusal)
+                    return None
+                return candidate
+            case _:
+                assert_never(step)
+
+    def _candidate(
+        self, key: str, step: MailStep, stay: Enrolment, seen: dict[str, str | int | bool]
+    ) -> Candidate:
+        kind, template = step.kind, f"{stay.programme}/{step.name}"
+        for variant in step.variants:
+            verdict = readings.judge(variant.when, self.state, stay.refs)
+            if verdict.holds:
+                kind, template = variant.kind, f"{template}-{variant.name}"
+                seen = seen | verdict.seen
+                break
+        lateness = step.late.after
+        deadline = NEVER if lateness is None else Instant(stay.due + lateness)
+        return Candidate(key, step, kind, template, deadline, seen)
+
+    def _refusal(self, candidate: Candidate, stay: Enrolment) -> tuple[facts.Reason, str] | None:
+        if candidate.deadline < self.moment.now:
+            late = f"was due {format_instant(stay.due)}, {candidate.step.late}"
+            return "deadline", late
+        objection = consent.objection(self.state, candidate.step.basis)
+        if objection:
+            return "consent", objection
+        if not self.state.person.email:
+            return "missing_data", "there is no address to write to"
+        return None
+
+    def _withhold(self, candidate: Candidate, reason: facts.Reason, detail: str) -> None:
+        step = candidate.step
+        self.record(
+            facts.MailWithheld(
+                candidate.key, step.name, candidate.kind, reason, detail, candidate.seen
+            )
+        )
+        self._advance(candidate.key, step)
+
+    # Arbitration.
+
+    def _arbitrate(self, wanted: list[Candidate]) -> None:
+        """Of the mails wanted now, the owed ones go; then the first marketing one that may."""
+        for candidate in wanted:
+            if candidate.step.mail_class != "marketing":
+                self._request(candidate)
+        optional = [c for c in wanted if c.step.mail_class == "marketing"]
+        winner = ""
+        for candidate in sorted(optional, key=self._precedence):
+            found = self._room(candidate)
+            if found.at <= self.moment.now:
+                self._request(candidate)
+                winner = candidate.kind
+            else:
+                self._postpone(candidate, found, winner)
+
+    def _precedence(self, candidate: Candidate) -> tuple[int, Instant, str]:
+        name = self.state.enrolments[candidate.key].programme
+        return self.rules.priority[name], candidate.deadline, candidate.key
+
+    def _room(self, candidate: Candidate) -> pressure.Room:
+        pressed = tuple(pressed.at for pressed in self.state.pressed)
+        return pressure.room(
+            self.rules.limits,
+            pressed,
+            self.moment.now,
+            self.zone,
+            by_night=candidate.step.by_night,
+        )
+
+    def _postpone(self, candidate: Candidate, found: pressure.Room, winner: str) -> None:
+        reason: facts.Reason = found.brake or "cap"
+        detail = found.detail
+        if winner and reason == "cap":
+            reason, detail = "arbitration", f"{winner} went first"
+        if found.at > candidate.deadline:
+            late = f"{detail}; {format_instant(found.at)} would be too late"
+            self._withhold(candidate, reason, late)
+            return
+        self.record(
+            facts.MailDeferred(
+                candidate.key, candidate.step.name, candidate.kind, found.at, reason, detail
+            )
+        )
+
+    # Mails.
+
+    def _request(self, candidate: Candidate) -> None:
+        step, now = candidate.step, self.moment.now
+        stay = self.state.enrolments[candidate.key]
+        cause = f"{self.state.customer_id}\0{candidate.key}\0{stay.began_at}\0{step.name}"
+        mail_id = mail.mail_id_for(cause, stay.began_at)
+        not_after = min(Instant(now + programme.LANE_AGE[step.lane]), candidate.deadline)
+        offer = None
+        if step.offer is not None:
+            until = offers.ends(step.offer, now, self.zone)
+            offer = mail.ShownOffer(offers.code_for(mail_id), step.offer.percent, until)
+            # The shop must know the coupon before the customer does.
+            self.record(facts.OfferMade(offer.code, offer.percent, until, stay.programme))
+            not_after = min(not_after, until)
+        person = self.state.person
+        wanted = mail.Mail(
+            mail_id=mail_id,
+            customer_id=self.state.customer_id,
+            kind=candidate.kind,
+            programme=stay.programme,
+            step=step.name,
+            template=candidate.template,
+            mail_class=step.mail_class,
+            lane=step.lane,
+            at=now,
+            not_after=not_after,
+            to=person.email,
+            locale=person.locale or self.rules.shop.locale,
+            zone=self.zone.key,
+            values=values.shown(self.state, stay.refs, step.shows, offer),
+        )
+        self.record(facts.MailRequested(candidate.key, wanted, stay.refs, candidate.seen))
+        self._advance(candidate.key, step)
+
+
+def _programme_of(key: str) -> str:
+    return key.partition("/")[0]
