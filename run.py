@@ -30,13 +30,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from actors import demo, keys, logs, replay, retail, service, settings, templates, terminal
+from actors import demo, keys, logs, proof, replay, retail, service, settings, terminal
 from actors.clock import Clock, WallClock, WarpClock
 from actors.outside import open_outside
 from actors.service import Service
 from actors.settings import Settings
 from actors.store.sqlite import open_store
-from ecrm import moment
+from actors.templates import Templates
+from ecrm import moment, programme
 from ecrm.errors import EcrmError, Misconfigured
 from ecrm.moment import Instant
 from ecrm.rules import Rules
@@ -50,7 +51,7 @@ REPLAY_KEY: Final = "sk_replay"
 
 def main() -> int:
     options = _parser().parse_args()
-    logs.configure(json=options.json)
+    logs.configure(json=options.json, quiet=options.run is not _serve)
     status = 1
     try:
         configured = settings.load(options.config, options.data, os.environ)
@@ -130,6 +131,13 @@ async def _serve_until_stopped(configured: Settings, clock: Clock, *, demonstrat
 async def _open(
     configured: Settings, clock: Clock, link_key: bytes | None = None
 ) -> AsyncIterator[Service]:
+    folder = configured.database.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot make the folder {folder}: {error.strerror}; name another with --data"
+        ) from None
     async with (
         open_outside() as outside,
         open_store(configured.database, outside, clock.now) as store,
@@ -203,7 +211,8 @@ def _announce(
 
 def _check(options: argparse.Namespace, configured: Settings) -> int:
     Rules(configured.shop, configured.limits, configured.programmes)
-    found = templates.problems(service.TEMPLATES, configured.shop, configured.programmes)
+    known = Templates(service.TEMPLATES, configured.shop)
+    found = [*_untemplated(configured, known), *proof.proofread(known)]
     if options.json:
         print(msgspec.json.encode({"problems": found}).decode())
     else:
@@ -216,6 +225,14 @@ def _check(options: argparse.Namespace, configured: Settings) -> int:
         names = ", ".join(one.name for one in configured.programmes)
         print(f"Settings, programmes ({names}) and templates are in order.")
     return 0
+
+
+def _untemplated(configured: Settings, known: Templates) -> Iterator[str]:
+    """Mails that a programme would send and nobody has written."""
+    for one in configured.programmes:
+        for name in programme.templates_of(one):
+            if name not in known.names:
+                yield f"programme {one.name} sends {name}, and templates/mail/{name}.mjml is missing"
 
 
 # replay
@@ -260,14 +277,14 @@ async def _replay_through(
     alone: Settings, invoices: list[retail.Invoice], told: replay.Progress
 ) -> replay.Result:
     clock = WarpClock(invoices[0].at, rate=0)
-    async with (
-        trio.open_nursery() as connections,
-        _open(alone, clock, REPLAY_LINK_KEY) as running,
-        trio.open_nursery() as listening,
-    ):
-        port = await listening.start(_listen, running, connections)
-        result = await replay.replay(running, clock, invoices, port, REPLAY_KEY, told)
-        listening.cancel_scope.cancel()
+    async with trio.open_nursery() as connections:
+        async with (
+            _open(alone, clock, REPLAY_LINK_KEY) as running,
+            trio.open_nursery() as listening,
+        ):
+            port = await listening.start(_listen, running, connections)
+            result = await replay.replay(running, clock, invoices, port, REPLAY_KEY, told)
+            listening.cancel_scope.cancel()
         connections.cancel_scope.cancel()
     return result
 

@@ -31,8 +31,7 @@ class Alarms:
 
     def nudge(self, due: Instant) -> None:
         """There is an alarm due then."""
-        if not self._bell.awaits(due):
-            self._bell.ring()
+        self._bell.expect(due)
 
     def stop(self) -> None:
         self._stopping = True
@@ -46,6 +45,6 @@ class Alarms:
                 # A customer that could not take its turn is still due, and its row says so.
                 await self._intake.relay([(one, messages.Tick()) for one in due])
                 self.ticks += len(due)
-            else:
+            if len(due) < AT_ONCE:
                 await self._bell.rest(await self._store.next_alarm())
         self._clock.dismiss(self._bell)

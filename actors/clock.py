@@ -53,9 +53,13 @@ class Bell:
         self._rung = True
         self._event.set()
 
-    def awaits(self, at: Instant) -> bool:
-        """Would the sleeper look at what is due at `at` in time, without being rung?"""
-        return self._resting and not self._rung and self.until <= at
+    def expect(self, at: Instant) -> None:
+        """There is something to look at from `at` on: wake the sleeper then, if not before."""
+        if not self._resting or at <= self._clock.now():
+            self.ring()
+        elif at < self.until:
+            self.until = at
+            self.rouse()
 
     @property
     def idle(self) -> bool:

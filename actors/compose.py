@@ -14,10 +14,11 @@ from functools import cached_property, lru_cache
 import jinja2
 import msgspec
 from babel import Locale
+from jinja2.runtime import Context
 
 from actors import formats
 from actors.templates import SOURCE_LANGUAGE, Templates
-from ecrm import errors, links, shop
+from ecrm import errors, links
 from ecrm.delivery import message
 from ecrm.delivery.message import Content, MailSettings, Part
 from ecrm.links import LinkKeys, Purpose
@@ -79,15 +80,16 @@ class Links:
 
 
 class Composer:
-    """Raises ValueError or errors.Rejected at once where the shop's settings cannot be used."""
+    """`shop` is the one the templates were read for. Raises errors.Rejected at once where the
+    settings name an address that cannot be written to.
+    """
 
     def __init__(
-        self, templates: Templates, shop_: Shop, settings: MailSettings, link_key: LinkKeys
+        self, templates: Templates, shop: Shop, settings: MailSettings, link_key: LinkKeys
     ) -> None:
         self._templates = templates
-        self._shop = shop_
-        self._brand = shop.brand(shop_.colour)
-        self._sender = message.sender_of(settings, shop_.name)
+        self._shop = shop
+        self._sender = message.sender_of(settings, shop.name)
         self._base = settings.links_url
         self._keys = link_key
         self._read_locale = lru_cache(maxsize=1024)(self._resolve)
@@ -99,9 +101,9 @@ class Composer:
         ways = Links(mail, self._shop, self._base, self._keys)
         values = self._values(mail, locale, ways)
         try:
-            subject = _BREAKS.sub(" ", compiled.subject.render(values)).strip()
-            text = list(compiled.text.generate(values))
-            html = list(compiled.html.generate(values))
+            subject = _BREAKS.sub(" ", "".join(_filled(compiled.subject, values))).strip()
+            text = _filled(compiled.text, values)
+            html = _filled(compiled.html, values)
         except (jinja2.TemplateError, TypeError, ValueError, LookupError) as exc:
             raise errors.Misconfigured(f"mail/{mail.template} ({language}): {exc}") from exc
         content = Content(
@@ -132,8 +134,7 @@ class Composer:
             "offer": shown.offer,
             "promote": shown.promote,
             "marketing": message.is_marketing(mail),
-            "shop": self._shop,
-            "brand": self._brand,
+            **self._templates.constants,
             "links": ways,
             "formats": written,
         }
@@ -147,6 +148,14 @@ class Composer:
             if locale is not None and locale.language in self._templates.catalogues:
                 return locale, locale.language
         return Locale.parse(SOURCE_LANGUAGE), SOURCE_LANGUAGE
+
+
+def _filled(template: jinja2.Template, values: dict[str, object]) -> list[str]:
+    """The pieces of a filled template. Jinja's own functions (`range` and so on) are left out:
+    putting them beside the values takes longer than filling a short text.
+    """
+    context = Context(template.environment, dict(values), template.name, template.blocks)
+    return list(template.root_render_func(context))
 
 
 def _shown_person(person: ShownPerson) -> ShownPerson:

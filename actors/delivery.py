@@ -35,7 +35,10 @@ log = structlog.get_logger()
 
 AT_ONCE: Final = 64
 LANES: Final[tuple[tuple[Lane, ...], ...]] = ((0, 1), (2, 3))
+ALL_LANES: Final[tuple[Lane, ...]] = (0, 1, 2, 3)
 EVERYWHERE: Final = "*"
+# How often the limiter's numbers are written down: a crash may forget so much of them.
+SAVE_EVERY: Final = 5_000
 
 
 class Delivery:
@@ -63,11 +66,11 @@ class Delivery:
         self._reports = reports
         self._bell = clock.bell()
         self._stopping = False
+        self._saved_at = Instant(0)
 
     def nudge(self, due: Instant) -> None:
         """There is a mail due then, or one was cancelled."""
-        if not self._bell.awaits(due):
-            self._bell.ring()
+        self._bell.expect(due)
 
     def stop(self) -> None:
         """Finish what is being handed over, claim nothing more."""
@@ -81,6 +84,7 @@ class Delivery:
         while not self._stopping:
             if not await self._round():
                 await self._bell.rest(await self._next())
+        await self._store.save_limiter(self.limiter.tats)
         self._clock.dismiss(self._bell)
 
     async def _resolve(self) -> None:
@@ -103,18 +107,26 @@ class Delivery:
         self._reports.nudge(now)
 
     async def _round(self) -> bool:
-        """Claim and hand over what the limits allow now; tell whether there was anything."""
-        busy = False
-        for lanes in LANES:
-            now = self._clock.now()
-            room = self.limiter.available(EVERYWHERE, self._limit, lanes[0], now)
-            if room:
-                limit = min(room, AT_ONCE)
-                rows = await self._store.claim(now, self._epoch, limit, lanes, self._full(now))
-                if rows:
-                    await self._hand_over(rows, now)
-                    busy = True
-        return busy
+        """Claim and hand over what the limits allow now; tell whether there may be more."""
+        now = self._clock.now()
+        more = False
+        for lanes, room in self._rooms(now):
+            rows = await self._store.claim(now, self._epoch, room, lanes, self._full(now))
+            if rows:
+                await self._hand_over(rows, now)
+            more = more or len(rows) == room
+        return more
+
+    def _rooms(self, now: Instant) -> list[tuple[tuple[Lane, ...], int]]:
+        """How many mails may be claimed now: of all lanes at once where nothing is scarce, else
+        of the owed ones first."""
+        rooms = [
+            (lanes, min(AT_ONCE, self.limiter.available(EVERYWHERE, self._limit, lanes[0], now)))
+            for lanes in LANES
+        ]
+        if all(room == AT_ONCE for _, room in rooms):
+            return [(ALL_LANES, AT_ONCE)]
+        return [(lanes, room) for lanes, room in rooms if room]
 
     def _full(self, now: Instant) -> frozenset[str]:
         """The domains that may not be written to at this instant: skipped, so they block nobody."""
@@ -139,7 +151,9 @@ class Delivery:
             if letters:
                 results += await self._submit(letters, {row.mail_id: row for row in rows}, now)
             await self._store.settle(self._clock.now(), results)
-            await self._store.save_limiter(self.limiter.tats)
+            if now >= self._saved_at + SAVE_EVERY:
+                self._saved_at = now
+                await self._store.save_limiter(self.limiter.tats)
             self._reports.nudge(now)
 
     def _build(self, row: port.ClaimedRow, now: Instant) -> Letter | port.Settled:
@@ -195,10 +209,14 @@ class Delivery:
     async def _next(self) -> Instant:
         """When there will be something to do: a mail due, and a token for it."""
         now = self._clock.now()
+        tokens = [
+            (lanes, self.limiter.next_at(EVERYWHERE, self._limit, lanes[0], now)) for lanes in LANES
+        ]
+        if all(token <= now for _, token in tokens):
+            tokens = [(ALL_LANES, now)]
         found = NEVER
-        for lanes in LANES:
+        for lanes, token in tokens:
             due = await self._store.next_send(lanes)
             if due is not None:
-                token = self.limiter.next_at(EVERYWHERE, self._limit, lanes[0], now)
                 found = min(found, max(due, token))
         return found

@@ -65,6 +65,7 @@ def formats_of(locale: Locale, zone: str) -> Formats:
     return Formats(locale, ZoneInfo(zone))
 
 
+@lru_cache(maxsize=4096)  # the text part shows what the HTML showed
 def _money(amount: int, currency: str, locale: str) -> str:
     shape = _shape(currency, locale)
     if shape is None or amount < 0:

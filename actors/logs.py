@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final
 
 import structlog
 
-LEVEL: Final = logging.INFO
 
-
-def configure(*, json: bool) -> None:
-    """Pretty lines for a person, JSON lines for a machine."""
-    renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+def configure(*, json: bool, quiet: bool) -> None:
+    """Pretty lines for a person, JSON lines for a machine; `quiet` leaves only what is wrong."""
+    if json:
+        renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVEL),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.WARNING if quiet else logging.INFO
+        ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -128,9 +128,16 @@ async def _within(limit: float, work: Coroutine[object, None, T]) -> T:
 
 
 def _serve(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
-    # The runner cancels what `limit` left behind, waits for it, and closes the loop.
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(stopping.wait())
+        runner.run(_until(stopping))
+
+
+async def _until(stopping: asyncio.Event) -> None:
+    """Wait to be stopped, and then for what `limit` left behind: it still holds its thread."""
+    await stopping.wait()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    if left:
+        await asyncio.wait(left, timeout=CLOSE_LIMIT / 2)
 
 
 @asynccontextmanager

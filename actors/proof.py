@@ -57,16 +57,16 @@ _HTML = {
 
 def proofread(templates: Templates) -> list[str]:
     """Everything that is wrong, one sentence each; an empty list is a clean proof."""
-    found = [*_pairs(templates)]
+    found = [*pairs(templates)]
     for language in templates.catalogues:
         for name in templates.names:
-            found += _template(templates, name, language)
+            found += template(templates, name, language)
     for catalogue in templates.catalogues.values():
-        found += _catalogue(catalogue)
+        found += sentences(catalogue)
     return list(dict.fromkeys(found))
 
 
-def _pairs(templates: Templates) -> Iterator[str]:
+def pairs(templates: Templates) -> Iterator[str]:
     """A mail is two files."""
     for file in sorted(templates.folder.glob("*/*.txt")):
         if file.parent.name != "parts" and not file.with_suffix(".mjml").exists():
@@ -76,12 +76,14 @@ def _pairs(templates: Templates) -> Iterator[str]:
             yield f"mail/{name}.mjml: has no text part, subject and preheader ({name}.txt)"
 
 
-def _template(templates: Templates, name: str, language: str) -> list[str]:
+def template(templates: Templates, name: str, language: str) -> list[str]:
+    """What is wrong with one template in one language."""
     if not (templates.folder / f"{name}.txt").exists():
         return []
     try:
         source = templates.source(name, language)
-        wrong = [*_markup(name, source), *_variables(templates, name, language, source)]
+        wrong = [*_markup(name, language, source)]
+        wrong = wrong or [*_variables(templates, name, language, source)]
     except errors.Misconfigured as exc:
         return [str(exc)]
     except jinja2.TemplateSyntaxError as exc:
@@ -120,13 +122,13 @@ class _Markup(HTMLParser):
                 pass
 
 
-def _markup(name: str, source: Source) -> Iterator[str]:
+def _markup(name: str, language: str, source: Source) -> Iterator[str]:
     parser = _Markup()
     parser.feed(source.mjml)
     yield from (f"mail/{name}.mjml: {wrong}" for wrong in parser.wrong)
     if "mj-title" not in source.mjml or "mj-preview" not in source.mjml:
         yield f"mail/{name}.mjml: has no <mj-title> or no <mj-preview>"
-    if not parser.wrong and not re.search(r'<html lang="\w+', source.html):
+    if not parser.wrong and f'<html lang="{language}"' not in source.html:
         yield f"mail/{name}.mjml: <mjml> has no lang"
 
 
@@ -139,7 +141,7 @@ def _variables(templates: Templates, name: str, language: str, source: Source) -
 
 def _filled(templates: Templates, name: str, language: str) -> Iterator[str]:
     """Fill it with samples of all sizes and look at what comes out."""
-    composer = Composer(templates, samples.SHOP, samples.SETTINGS, _KEYS)
+    composer = Composer(templates, templates.shop, samples.SETTINGS, _KEYS)
     for amount in samples.AMOUNTS:
         mail = samples.sample(name, amount, language)
         try:
@@ -172,8 +174,10 @@ def _addresses(html: str) -> set[str]:
     return {address.replace("&amp;", "&") for address in found}
 
 
-def _catalogue(catalogue: Catalogue) -> Iterator[str]:
-    """Sentences without a translation, translations without a sentence, holes that differ."""
+def sentences(catalogue: Catalogue) -> Iterator[str]:
+    """Sentences without a translation, translations without a sentence, holes that differ; it
+    knows the sentences of the templates that were read before.
+    """
     if catalogue.language == SOURCE_LANGUAGE:
         return
     file = f"locale/{catalogue.language}/LC_MESSAGES/mail.po"

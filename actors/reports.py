@@ -27,8 +27,7 @@ class Reports:
 
     def nudge(self, due: Instant) -> None:
         """Something was settled."""
-        if not self._bell.awaits(due):
-            self._bell.ring()
+        self._bell.expect(due)
 
     def stop(self) -> None:
         self._stopping = True
@@ -40,7 +39,7 @@ class Reports:
             if rows:
                 # A report that was not taken stands in its row, and comes again.
                 await self._intake.relay([(row.customer_id, _report(row)) for row in rows])
-            else:
+            if len(rows) < AT_ONCE:
                 await self._bell.rest()
         self._clock.dismiss(self._bell)
 

@@ -62,7 +62,7 @@ class Service:
         self.alarms = Alarms(store, clock, self.system.intake)
         self.housekeeping = Housekeeping(store, clock)
         composer = Composer(
-            templates.Templates(TEMPLATES),
+            templates.Templates(TEMPLATES, settings.shop),
             settings.shop,
             settings.mail,
             LinkKeys(LinkKey(key_id=1, secret=link_key)),
@@ -137,5 +137,7 @@ async def running(
 
 
 async def _run(part: Callable[[], Awaitable[None]], done: trio.Event) -> None:
-    await part()
-    done.set()
+    try:
+        await part()
+    finally:
+        done.set()

@@ -11,7 +11,7 @@ Catalogues are gettext `.po` files read as they are; English is the source langu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from gettext import c2py
 from pathlib import Path
@@ -22,18 +22,25 @@ from babel.messages.pofile import PoFileError, read_po
 from jinja2 import nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+from markupsafe import escape
 from mjml import mjml2html
 
 from actors.formats import Formats
-from ecrm import errors
+from ecrm import errors, shop
 from ecrm.delivery import quoted
 from ecrm.delivery.quoted import Quoted
+from ecrm.mail import ShownCart, ShownLine, ShownOffer, ShownOrder, ShownParcel, ShownPerson
 from ecrm.moment import Instant
+from ecrm.shop import Shop
 
 SOURCE_LANGUAGE = "en"
 _HEAD = re.compile(
     r"Subject: (?P<subject>[^\n]+)\nPreheader: (?P<preheader>[^\n]+)\n\n(?P<text>.+)", re.DOTALL
 )
+
+_OWN = frozenset((ShownPerson, ShownLine, ShownCart, ShownOrder, ShownParcel, ShownOffer, Shop))
+_ABSENT = object()
 
 
 class Catalogue:
@@ -113,9 +120,17 @@ class Compiled(msgspec.Struct, frozen=True):
 
 
 class Templates:
-    """All mail templates under `root`, which holds `mail/` and `locale/`."""
+    """All mail templates under `root`, which holds `mail/` and `locale/`, for one shop.
 
-    def __init__(self, root: Path) -> None:
+    Raises ValueError on a colour of the shop's that is none.
+    """
+
+    def __init__(self, root: Path, shop_: Shop) -> None:
+        self.shop = shop_
+        self.constants: dict[str, msgspec.Struct] = {
+            "shop": shop_,
+            "brand": shop.brand(shop_.colour),
+        }
         self.folder = root / "mail"
         self.catalogues = _catalogues(root / "locale")
         self.names = sorted(
@@ -177,11 +192,17 @@ class Templates:
         except (jinja2.TemplateError, OSError) as exc:
             raise errors.Misconfigured(f"mail/{file}: {exc}") from exc
 
+    def _settled(self, env: SandboxedEnvironment, source: str) -> nodes.Template:
+        settled = _Settle(self.constants, html=bool(env.autoescape)).visit(env.parse(source))
+        assert isinstance(settled, nodes.Template)
+        return settled
+
     def _compile(self, name: str, language: str) -> Compiled:
         source = self.source(name, language)
         text_env, html_env = self.filler(language, html=False), self.filler(language, html=True)
         try:
-            text, html = text_env.parse(source.text), html_env.parse(source.html)
+            text = self._settled(text_env, source.text)
+            html = self._settled(html_env, source.html)
             return Compiled(
                 known_text=_encoded(text),
                 known_html=_encoded(html),
@@ -191,6 +212,47 @@ class Templates:
             )
         except (jinja2.TemplateError, ValueError) as exc:
             raise errors.Misconfigured(f"mail/{name} ({language}): {exc}") from exc
+
+
+class _Settle(NodeTransformer):
+    """Write what is the same in every mail, `shop` and `brand`, into the template itself."""
+
+    def __init__(self, constants: Mapping[str, msgspec.Struct], *, html: bool) -> None:
+        self._constants = constants
+        self._html = html
+
+    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:  # noqa: N802 - jinja2 names it
+        """A field that does not exist stays, to fail as anything undefined does."""
+        owner = self._constants.get(node.node.name) if isinstance(node.node, nodes.Name) else None
+        if owner is None or node.attr not in owner.__struct_fields__:
+            return self.generic_visit(node)
+        return nodes.Const(getattr(owner, node.attr), lineno=node.lineno)
+
+    def visit_Output(self, node: nodes.Output) -> nodes.Node:  # noqa: N802 - jinja2 names it
+        """Join what has become one text."""
+        joined: list[nodes.Expr] = []
+        for child in node.nodes:
+            settled = self.visit(child)
+            if isinstance(settled, nodes.Const):
+                text = str(escape(settled.value)) if self._html else str(settled.value)
+                settled = nodes.TemplateData(text, lineno=settled.lineno)
+            before = joined[-1] if joined else None
+            if isinstance(settled, nodes.TemplateData) and isinstance(before, nodes.TemplateData):
+                joined[-1] = nodes.TemplateData(before.data + settled.data, lineno=before.lineno)
+            else:
+                joined.append(settled)
+        return nodes.Output(joined, lineno=node.lineno)
+
+
+class _Filler(SandboxedEnvironment):
+    """The sandbox is for templates a shop brings along; our own values need no search."""
+
+    def getattr(self, obj: object, attribute: str) -> object:
+        if type(obj) in _OWN and attribute[:1] != "_":
+            found: object = getattr(obj, attribute, _ABSENT)
+            if found is not _ABSENT:
+                return found
+        return super().getattr(obj, attribute)
 
 
 def _catalogues(folder: Path) -> dict[str, Catalogue]:
@@ -221,8 +283,8 @@ def _press(folder: Path, catalogue: Catalogue) -> jinja2.Environment:
 
 
 def _filler(catalogue: Catalogue, *, html: bool) -> SandboxedEnvironment:
-    """What fills a template for one mail. The sandbox is for templates a shop brings along."""
-    env = SandboxedEnvironment(
+    """What fills a template for one mail."""
+    env = _Filler(
         autoescape=html,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -230,6 +292,7 @@ def _filler(catalogue: Catalogue, *, html: bool) -> SandboxedEnvironment:
         keep_trailing_newline=True,
     )
     env.filters.update(money=_money, date=_date, time=_time, day=_day, web=_web, image=_image)
+    env.filters["pictured"] = _pictured
     env.filters["plural_form"] = catalogue.form
     return env
 
@@ -270,3 +333,7 @@ def _web(address: str) -> str:
 
 def _image(address: str) -> str:
     return address if address.startswith("https://") else ""
+
+
+def _pictured(lines: Iterable[ShownLine]) -> bool:
+    return any(_image(line.image_url) for line in lines)

@@ -34,11 +34,10 @@ ROOTS: dict[str, Kind] = {
 
 
 def undefined(env: jinja2.Environment, source: str) -> list[str]:
-    """One sentence for each thing the source asks for that does not exist.
+    """One sentence for each name or field the source asks for that does not exist.
 
     Raises jinja2.TemplateSyntaxError.
     """
-    env.from_string(source)  # unknown filters and tests
     walk = _Walk()
     walk.all(env.parse(source).body, dict(ROOTS))
     return list(dict.fromkeys(walk.wrong))
@@ -76,7 +75,7 @@ class _Walk:
         return UNKNOWN
 
     def _name(self, node: nodes.Name, scope: Mapping[str, Kind]) -> Kind:
-        if node.name not in scope and node.name not in jinja2.defaults.DEFAULT_NAMESPACE:
+        if node.name not in scope:
             self.wrong.append(f"{node.name} is not defined")
         return scope.get(node.name, UNKNOWN)
 

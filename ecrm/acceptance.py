@@ -103,7 +103,9 @@ def _signed_up(told: Told, event: events.SignedUp) -> Facts:
 
 
 def _email_changed(told: Told, event: events.EmailChanged) -> Facts:
-    return _person(told.state.person, replace(told.state.person, email=event.new_email))
+    before = told.state.person
+    after = replace(before, email=event.new_email)
+    return (*_person(before, after), *_registered(told.state, after, signed_up=False))
 
 
 def _consent(_told: Told, event: events.ConsentUpdated) -> Facts:

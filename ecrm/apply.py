@@ -173,8 +173,8 @@ def _with_order(state: State, order: Order) -> Changes:
     """Put an order in its place, count it, and forget the oldest beyond what is kept."""
     before = state.orders.get(order.order_id)
     orders = {**state.orders, order.order_id: order}
-    for oldest in list(orders)[: max(0, len(orders) - ORDERS_KEPT)]:
-        del orders[oldest]
+    if len(orders) > ORDERS_KEPT:
+        orders = _forget_oldest(state, orders)
     changes: Changes = {"orders": orders}
     counted, counts = before is not None and before.bought, order.bought
     if counted or counts:
@@ -190,6 +190,13 @@ def _with_order(state: State, order: Order) -> Changes:
             last_at=max(sums.last_at or at, at) if counts else sums.last_at,
         )
     return changes
+
+
+def _forget_oldest(state: State, orders: dict[str, Order]) -> dict[str, Order]:
+    """Keep the newest, and those that a stay in a programme is still about."""
+    needed = {stay.refs.get("order") for stay in state.enrolments.values()}
+    spare = list(orders)[:-ORDERS_KEPT]
+    return {i: order for i, order in orders.items() if i not in spare or i in needed}
 
 
 def _completed(old: Order, new: Order) -> Order:

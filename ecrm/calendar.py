@@ -66,11 +66,11 @@ def local(instant: Instant, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(instant / 1_000, zone)
 
 
-def resolve(day: date, at: LocalTime, zone: ZoneInfo) -> Instant:
-    """The instant at which `zone` shows this time on this day."""
+def resolve(day: date, at: LocalTime, zone: ZoneInfo, fold: int = 0) -> Instant:
+    """The instant at which `zone` shows this time on this day; `fold=1` is the second of two."""
     # fold=0 takes the first of two, and in a gap keeps the offset from before the jump, which
     # reads as the time moved forward by the gap.
-    moment = datetime.combine(day, time(at.hour, at.minute), zone)
+    moment = datetime.combine(day, time(at.hour, at.minute, fold=fold), zone)
     return Instant(round(moment.timestamp() * 1_000))
 
 
@@ -97,4 +97,8 @@ def quiet_until(now: Instant, quiet: Quiet, zone: ZoneInfo) -> Instant | None:
     start = quiet.start.hour * 60 + quiet.start.minute
     end = quiet.end.hour * 60 + quiet.end.minute
     inside = start <= minute < end if start <= end else minute >= start or minute < end
-    return next_local(Instant(now + 1), quiet.end, zone) if inside else None
+    if not inside:
+        return None
+    # In an hour that happens twice, the quiet hours end in the pass they are in.
+    found = resolve(here.date(), quiet.end, zone, here.fold)
+    return found if found > now else next_local(Instant(now + 1), quiet.end, zone)

@@ -69,7 +69,10 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 def _written(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        # As JSON writes it, which Python reads alike: a quote in a text does not end it.
+        return msgspec.json.encode(value).decode()
+    return str(value)
 
 
 def _bracketed(part: Condition) -> str:

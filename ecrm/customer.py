@@ -83,8 +83,10 @@ def _inherit(turn: Turn, message: messages.Inherit) -> None:
     now = turn.moment.now
     turn.tell(facts.Inherited(now, message.origin, message.cart, message.consents, message.orders))
     recent = now - acceptance.STILL_SPEAKS
-    for order in message.orders.values():
-        if order.bought and (order.placed_at or order.paid_at or 0) >= recent:
-            because = f"Order Completed {order.order_id}"
-            if turn.state.cart is not None:
-                turn.tell(facts.CartEmptied(because))
+    for order in turn.state.orders.values():
+        at, cart = order.placed_at or order.paid_at or 0, turn.state.cart
+        if cart is None or not order.bought or at < recent:
+            continue
+        # The person's own order took only what had been put aside before it.
+        if order.order_id in message.orders or cart.touched_at <= at:
+            turn.tell(facts.CartEmptied(f"Order Completed {order.order_id}"))

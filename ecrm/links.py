@@ -10,10 +10,10 @@ nobody. Two keys may live at once, so that a secret can be replaced while mails 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 import struct
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -97,8 +97,12 @@ def url(base: str, purpose: Purpose, token: str) -> str:
 
 
 def _mac(key: LinkKey, purpose: Purpose, body: bytes) -> bytes:
-    own = hmac.digest(key.secret, b"ecrm link " + purpose.encode(), hashlib.sha256)
-    return hmac.digest(own, body, hashlib.sha256)[:_MAC]
+    return hmac.digest(_own_secret(key.secret, purpose), body, "sha256")[:_MAC]
+
+
+@lru_cache(maxsize=64)
+def _own_secret(secret: bytes, purpose: Purpose) -> bytes:
+    return hmac.digest(secret, b"ecrm link " + purpose.encode(), "sha256")
 
 
 def _decode(token: str) -> bytes | None:

@@ -10,7 +10,7 @@ same things.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import NewType
 
@@ -25,6 +25,7 @@ NEVER = Instant(2**62)
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 _UNITS = {"ms": 1, "s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SPAN = re.compile(r"(\d+)(ms|s|min|h|d)")
 
 
@@ -94,7 +95,12 @@ def parse_instant(text: str) -> Instant:
 
 
 def format_instant(instant: Instant) -> str:
-    """Write an instant as ISO 8601 UTC with `Z`, milliseconds only where there are any."""
-    at = datetime.fromtimestamp(instant / 1_000, UTC)
+    """Write an instant as ISO 8601 UTC with `Z`, milliseconds only where there are any; one that no
+    calendar knows (`NEVER`) as its number.
+    """
+    try:
+        at = _EPOCH + timedelta(milliseconds=instant)
+    except OverflowError:
+        return f"{instant} ms"
     spec = "milliseconds" if instant % 1_000 else "seconds"
     return at.isoformat(timespec=spec).replace("+00:00", "Z")

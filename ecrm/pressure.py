@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ecrm import calendar
-from ecrm.moment import DAY, Duration, Instant, hours
+from ecrm.moment import DAY, NEVER, Duration, Instant, hours
 
 WINDOW: Final = Duration(7 * DAY)
 
@@ -27,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
 
 
 class Room(msgspec.Struct, frozen=True, gc=False):
-    """From when on a mail may go (`at == now`: now), and what holds it back until then."""
+    """From when on a mail may go (`at == now`: now; or `NEVER`), and what holds it back until then."""
 
     at: Instant
     brake: Brake | None = None
@@ -42,6 +42,8 @@ def room(
     `pressed` are the instants of those decided before, oldest first; `by_night` leaves the quiet
     hours out (k07: the person was on the site minutes ago).
     """
+    if limits.per_week <= 0:
+        return Room(NEVER, "cap", "no marketing mail is allowed at all")
     found = Room(now)
     while True:
         at = found.at
@@ -61,8 +63,6 @@ def room(
 
 def _capped(limits: Limits, pressed: tuple[Instant, ...], at: Instant) -> Instant | None:
     """When the cap and the gap let the next one go, or None if they do now."""
-    if limits.per_week <= 0:
-        return Instant(at + WINDOW)
     if pressed and pressed[-1] + limits.min_gap > at:
         return Instant(pressed[-1] + limits.min_gap)
     if len(pressed) >= limits.per_week and pressed[-limits.per_week] + WINDOW > at:
@@ -71,8 +71,6 @@ def _capped(limits: Limits, pressed: tuple[Instant, ...], at: Instant) -> Instan
 
 
 def _cap_detail(limits: Limits, pressed: tuple[Instant, ...], at: Instant) -> str:
-    if limits.per_week <= 0:
-        return "no marketing mail is allowed at all"
     if pressed[-1] + limits.min_gap > at:
         return "the last marketing mail is too recent"
     recent = sum(instant + WINDOW > at for instant in pressed)

@@ -319,3 +319,13 @@ def due_of(delay: Delay, began: Instant, clocks: Mapping[str, Instant]) -> Insta
     if not dues:
         return Instant(began + options[0].span)
     return min(dues) if isinstance(delay, Earliest) else max(dues)
+
+
+def templates_of(one: Programme) -> tuple[str, ...]:
+    """The templates of all mails a programme can send, variants included."""
+    found: list[str] = []
+    for step in one.steps:
+        if isinstance(step, MailStep):
+            name = f"{one.name}/{step.name}"
+            found += [name, *(f"{name}-{variant.name}" for variant in step.variants)]
+    return tuple(found)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import assert_never
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -58,7 +59,11 @@ class Turn:
         self.state = state
         self.moment = moment
         self.facts: list[facts.AnyFact] = []
-        self.zone = calendar.zone_of(state.person.zone) or rules.zone
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The person's own, as far as it is known by now; otherwise the shop's."""
+        return calendar.zone_of(self.state.person.zone) or self.rules.zone
 
     def record(self, *made: facts.AnyFact) -> None:
         for fact in made:
@@ -269,6 +274,9 @@ class Turn:
         detail = found.detail
         if winner and reason == "cap":
             reason, detail = "arbitration", f"{winner} went first"
+        if found.at == NEVER:
+            self._withhold(candidate, reason, detail)
+            return
         if found.at > candidate.deadline:
             late = f"{detail}; {format_instant(found.at)} would be too late"
             self._withhold(candidate, reason, late)

@@ -17,13 +17,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
 from proto import aliases
 from proto.envelope import PageView, Traits
-from proto.events import HIDDEN, SECRETS, TRACKED, Event, Unlisted
+from proto.events import HIDDEN, SECRETS, TRACKED, At, Event, Unlisted
 from proto.frames import Alias, Batch, Identify, Inbound, Page, Said, Track
 
 MAX_FRAME_BYTES: Final = 262_144
@@ -35,7 +35,23 @@ DEPTH: Final = 32
 _BROKEN: Final = (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError)
 _LOCATED: Final = re.compile(r"(?P<reason>.*?) - at (?:`key` in )?`\$(?P<path>.*)`", re.DOTALL)
 
+# An offset can carry the ends of the calendar past them, and nothing could store that instant.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_TIMED: Final[tuple[type[msgspec.Struct], ...]] = (*TRACKED.values(), Traits)
+_TIMES: Final[dict[type, tuple[msgspec.structs.FieldInfo, ...]]] = {
+    kind: times
+    for kind in _TIMED
+    if (
+        times := tuple(
+            field
+            for field in msgspec.structs.fields(kind)
+            if field.type == At or At in get_args(field.type)
+        )
+    )
+}
+
 T = TypeVar("T")
+E = TypeVar("E", bound=msgspec.Struct)
 Decode = Callable[[bytes | msgspec.Raw], T]
 
 
@@ -69,7 +85,7 @@ class Format:
         self.is_text = is_text
         self._nothing = msgspec.Raw(encode({}))
         self._null = msgspec.Raw(encode(None))
-        self._any: Decode[object] = decoder(Any)
+        self._hidden = msgspec.Raw(encode(HIDDEN))
         self._name: Decode[_Name] = decoder(_Name)
         self._frame: Decode[Inbound] = decoder(Inbound)
         self._batch: Decode[Batch] = decoder(Batch)
@@ -80,6 +96,7 @@ class Format:
             "page": decoder(Page),
             "alias": decoder(Alias),
         }
+        self._parts: Decode[dict[str, msgspec.Raw]] = decoder(dict[str, msgspec.Raw])
         self._properties: Decode[dict[str, object]] = decoder(dict[str, object])
         self._traits: Decode[Traits] = decoder(Traits)
         self._page: Decode[PageView] = decoder(PageView)
@@ -115,14 +132,14 @@ class Format:
             return alias.event, self._translated(name, alias, raw)
         decode = self._tracked.get(name)
         if decode is not None:
-            return name, _decoded(decode, raw, "$.properties")
+            return name, _timely(_decoded(decode, raw, "$.properties"), "$.properties")
         told = _decoded(self._properties, raw, "$.properties")
         _check_plain(told, "$.properties", DEPTH)
         return name, Unlisted(name, told)
 
     def traits(self, traits: msgspec.Raw) -> Traits:
         """Raises Fault with a path under `$.traits`."""
-        return _decoded(self._traits, self._told(traits), "$.traits")
+        return _timely(_decoded(self._traits, self._told(traits), "$.traits"), "$.traits")
 
     def page(self, properties: msgspec.Raw) -> PageView:
         """Raises Fault with a path under `$.properties`."""
@@ -133,14 +150,10 @@ class Format:
         secret = SECRETS.get(type(event))
         if secret is None:
             return data
-        message = _decoded(self._properties, data)
-        properties = message["properties"]
-        assert isinstance(properties, dict), "the event was read from them"
-        hidden = {**properties, **dict.fromkeys(secret, HIDDEN)}
-        try:
-            return self.encode({**message, "properties": hidden})
-        except _BROKEN as error:
-            raise _fault(error, "$") from error
+        message = _decoded(self._parts, data)
+        properties = _decoded(self._parts, message["properties"], "$.properties")
+        hidden = {**properties, **dict.fromkeys(secret, self._hidden)}
+        return self.encode({**message, "properties": hidden})
 
     def _told(self, raw: msgspec.Raw) -> msgspec.Raw:
         """Left out or null is nothing said."""
@@ -165,6 +178,16 @@ def _decoded(decode: Decode[T], data: bytes | msgspec.Raw, root: str = "$") -> T
         return decode(data)
     except _BROKEN as error:
         raise _fault(error, root) from error
+
+
+def _timely(read: E, root: str) -> E:
+    """Raises Fault where one of its instants is beyond any shop's life."""
+    for field in _TIMES.get(type(read), ()):
+        at: datetime | None = getattr(read, field.name)
+        if at is not None and not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+            reason = f"Expected an instant between {_FIRST_YEAR} and {_LAST_YEAR}"
+            raise Fault(reason, f"{root}.{field.encode_name}")
+    return read
 
 
 def _fault(error: Exception, root: str) -> Fault:

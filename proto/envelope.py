@@ -12,7 +12,7 @@ properties included), and `stored`, the whole message. Both are free of secrets 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Union
 
 import msgspec
@@ -118,6 +118,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     original: bytes = b""
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Message).decode
 
@@ -147,5 +150,4 @@ def corrected(received_at: int, original: datetime | None, sent_at: datetime | N
 
 
 def _millis(at: datetime) -> int:
-    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return round(aware.timestamp() * 1_000)
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from proto.events import Id, Text
-from proto.notices import Topic
+from proto.notices import Notice, Topic, topic_of
 
 Who = Annotated[str, Meta(max_length=255)]
 
@@ -138,3 +138,12 @@ def written_time(at: int) -> str:
     """UTC milliseconds as the wire writes an instant: ISO 8601 with milliseconds and `Z`."""
     moment = datetime.fromtimestamp(at // 1_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at % 1_000:03d}Z"
+
+
+def noticed(notice: Notice) -> dict[str, object]:
+    """A notice as its frame (wire §1): `type` and `topic` beside what it says."""
+    told: dict[str, object] = msgspec.to_builtins(notice)
+    times = {
+        name: written_time(at) for name in ("at", "until") if isinstance(at := told.get(name), int)
+    }
+    return {"type": "notice", "topic": topic_of(notice), **told, **times}

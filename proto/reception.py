@@ -107,9 +107,9 @@ def _told(form: Format, said: Said) -> tuple[str, Told]:
             page = form.page(said.properties)
             name, category = said.name or page.name, said.category or page.category
             return envelope.PAGE_VIEWED, replace(page, name=name, category=category)
-        case Alias():
-            if not said.user_id:
-                raise Fault("An alias needs the userId that previousId is", "$.userId")
+        case _ if not said.user_id:
+            raise Fault("An alias needs the userId that previousId is", "$.userId")
+        case _:
             return envelope.ALIASED, envelope.Aliased()
 
 

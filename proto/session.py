@@ -1,7 +1,7 @@
 """The conversation of wire §1 as a state machine: frames in, actions out, no socket, no clock.
 
-States: AWAITING_HELLO until a key is known, OPEN, CLOSED; `_RULES` says for each state what each
-kind of frame does. Rules:
+States: AWAITING_HELLO until a key is known, OPEN, CLOSED; `Session._RULES` says for each state what
+each kind of frame does. Rules:
 
 - Every message read is answered once: at once where the session itself can tell, else when the
   turn loop comes back with `acked`, `rejected`, `busy` or `unknown`.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -42,6 +42,7 @@ from proto.frames import (
     Track,
     Unknown,
     Welcome,
+    noticed,
     written_time,
 )
 
@@ -170,12 +171,12 @@ class Session:
             heard = self._form.frame(data)
         except Fault as fault:
             return self._unread(fault, data)
-        return _RULES[self.state, type(heard)](self, heard, data, received_at)
+        return self._RULES[self.state, type(heard)](self, heard, data, received_at)
 
     # What a frame does.
 
     def _welcome(self, heard: Inbound, _data: bytes, received_at: int) -> list[Action]:
-        assert isinstance(heard, Hello), "see _RULES"
+        assert isinstance(heard, Hello), "_RULES says so"
         grant = self._authenticate(heard.key)
         if grant is None:
             return self._end("unauthorized", "no such key: look at [[keys]] in ecrm.toml")
@@ -195,7 +196,7 @@ class Session:
         return self._end("invalid_frame", "hello was said already: open another connection")
 
     def _subscribe(self, heard: Inbound, _data: bytes, _received_at: int) -> list[Action]:
-        assert isinstance(heard, Subscribe), "see _RULES"
+        assert isinstance(heard, Subscribe), "_RULES says so"
         if self._source not in permissions.MAY_SUBSCRIBE:
             reason = f"a {self._source} key may not subscribe: use a secret key"
             return [self._reply(ErrorFrame("forbidden", reason))]
@@ -203,14 +204,14 @@ class Session:
         return [Subscribed(heard.topics)]
 
     def _message(self, heard: Inbound, data: bytes, received_at: int) -> list[Action]:
-        assert isinstance(heard, Said), "see _RULES"
+        assert isinstance(heard, Said), "_RULES says so"
         answers = _Answers()
         read = reception.admit(self._form, heard, data, received_at, self._source)
         self._take(read, answers)
         return self._said(answers)
 
     def _batch(self, heard: Inbound, _data: bytes, received_at: int) -> list[Action]:
-        assert isinstance(heard, Batch), "see _RULES"
+        assert isinstance(heard, Batch), "_RULES says so"
         if len(heard.batch) > MAX_BATCH:
             reason = f"the batch has {len(heard.batch)} messages; the limit is {MAX_BATCH}"
             return self._end("too_large", f"{reason}: send smaller batches")
@@ -292,7 +293,7 @@ class Session:
         topic = notices.topic_of(notice)
         if self.state is not State.OPEN or topic not in self.topics:
             return []
-        return [_text(self._notice_form, notices.written(notice))]
+        return [_written(self._notice_form, noticed(notice))]
 
     def _answered(self, ids: Iterable[str]) -> list[tuple[Format, list[str]]]:
         """Whatever of these was waiting, by the notation it was asked in."""
@@ -315,33 +316,26 @@ class Session:
         short = reason.encode()[:_CLOSE_REASON_BYTES].decode(errors="ignore")
         return [self._reply(ErrorFrame(code, reason)), Close(_CLOSE_CODES[code], short)]
 
+    _RULES: ClassVar[
+        dict[tuple[State, type], Callable[[Session, Inbound, bytes, int], list[Action]]]
+    ] = {
+        (State.AWAITING_HELLO, Hello): _welcome,
+        (State.AWAITING_HELLO, Subscribe): _not_hello,
+        (State.AWAITING_HELLO, Batch): _not_hello,
+        (State.AWAITING_HELLO, Track): _not_hello,
+        (State.AWAITING_HELLO, Identify): _not_hello,
+        (State.AWAITING_HELLO, Page): _not_hello,
+        (State.AWAITING_HELLO, Alias): _not_hello,
+        (State.OPEN, Hello): _hello_again,
+        (State.OPEN, Subscribe): _subscribe,
+        (State.OPEN, Batch): _batch,
+        (State.OPEN, Track): _message,
+        (State.OPEN, Identify): _message,
+        (State.OPEN, Page): _message,
+        (State.OPEN, Alias): _message,
+    }
 
-def _written(form: Format, frame: Outbound) -> str | bytes:
-    return _text(form, frame)
 
-
-def _text(form: Format, frame: object) -> str | bytes:
+def _written(form: Format, frame: object) -> str | bytes:
     data = form.encode(frame)
     return data.decode() if form.is_text else data
-
-
-_Rule = Callable[[Session, Inbound, bytes, int], list[Action]]
-
-# Private by name, of this module all the same: the table is the machine.
-# ruff: noqa: SLF001
-_RULES: Final[dict[tuple[State, type], _Rule]] = {
-    (State.AWAITING_HELLO, Hello): Session._welcome,
-    (State.AWAITING_HELLO, Subscribe): Session._not_hello,
-    (State.AWAITING_HELLO, Batch): Session._not_hello,
-    (State.AWAITING_HELLO, Track): Session._not_hello,
-    (State.AWAITING_HELLO, Identify): Session._not_hello,
-    (State.AWAITING_HELLO, Page): Session._not_hello,
-    (State.AWAITING_HELLO, Alias): Session._not_hello,
-    (State.OPEN, Hello): Session._hello_again,
-    (State.OPEN, Subscribe): Session._subscribe,
-    (State.OPEN, Batch): Session._batch,
-    (State.OPEN, Track): Session._message,
-    (State.OPEN, Identify): Session._message,
-    (State.OPEN, Page): Session._message,
-    (State.OPEN, Alias): Session._message,
-}

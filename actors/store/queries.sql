@@ -1,5 +1,5 @@
--- Every statement that the SQLite store runs, by name. `(:each)` stands for a list: the store
--- writes out as many as it binds.
+-- Every statement that the SQLite store runs, by name. `(:each)` stands for all of a list: the
+-- store writes out as many as it binds.
 
 -- name: load_snapshots
 -- load: the turn loop wakes cold customers
@@ -30,6 +30,17 @@ SELECT d.key, d.answer FROM wanted CROSS JOIN dedupe AS d ON d.key = wanted.id;
 -- commit
 INSERT INTO journal (partition, customer_id, seq, count, at, message, facts)
 VALUES (:partition, :customer_id, :seq, :count, :at, :message, :facts);
+
+-- name: new_customers
+-- commit: how many have no turn yet
+WITH wanted (id) AS (VALUES (:each))
+SELECT count(*) FROM wanted WHERE id IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM journal AS j WHERE j.customer_id = wanted.id);
+
+-- name: add_totals
+-- commit: counted as they come, because the journal is too long to count
+UPDATE totals SET
+    customers = customers + :customers, events = events + :events, facts = facts + :facts;
 
 -- name: insert_snapshot
 -- commit
@@ -128,11 +139,11 @@ ORDER BY o.due, o.arrival LIMIT :limit;
 -- claim
 UPDATE outbox SET state = 'leased', epoch = :epoch WHERE mail_id = :mail_id;
 
--- name: still_leased
+-- name: leased
 -- submitting: the others were cancelled meanwhile
 WITH wanted (id) AS (VALUES (:each))
-SELECT o.mail_id, o.arrival FROM wanted CROSS JOIN outbox AS o ON o.mail_id = wanted.id
-WHERE o.state = 'leased' AND o.epoch = :epoch;
+SELECT o.mail_id, o.arrival, o.epoch FROM wanted CROSS JOIN outbox AS o ON o.mail_id = wanted.id
+WHERE o.state = 'leased';
 
 -- name: set_submitting
 -- submitting

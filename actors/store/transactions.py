@@ -58,11 +58,11 @@ async def rows(name: str, params: Params, db: Connection) -> list[Row]:
     return cast("list[Row]", await db.execute_fetchall(named()[name], params))
 
 
-async def rows_for(name: str, values: Sequence[Value], params: Params, db: Connection) -> list[Row]:
+async def rows_for(name: str, values: Sequence[Value], db: Connection) -> list[Row]:
     """The rows of a statement over a list of values, in no order."""
     found: list[Row] = []
-    for sql, bound in for_each(name, values):
-        found += cast("list[Row]", await db.execute_fetchall(sql, {**bound, **params}))
+    for sql, each in for_each(name, values):
+        found += cast("list[Row]", await db.execute_fetchall(sql, each))
     return found
 
 
@@ -79,16 +79,16 @@ async def write(writes: Iterable[tuple[str, Sequence[Params]]], db: Connection) 
 async def load(customer_ids: list[CustomerId], db: Connection) -> dict[CustomerId, Life]:
     snapshots: dict[CustomerId, list[SnapshotRow]] = defaultdict(list)
     journal: dict[CustomerId, list[JournalRow]] = defaultdict(list)
-    for row in await rows_for("load_snapshots", customer_ids, {}, db):
+    for row in await rows_for("load_snapshots", customer_ids, db):
         snapshots[row[0]].append(SnapshotRow(*row))
-    for row in await rows_for("load_journal", customer_ids, {}, db):
+    for row in await rows_for("load_journal", customer_ids, db):
         journal[row[0]].append(JournalRow(*row))
-    held: dict[CustomerId, str] = dict(await rows_for("load_holds", customer_ids, {}, db))
+    held: dict[CustomerId, str] = dict(await rows_for("load_holds", customer_ids, db))
     return {
         customer_id: Life(
             customer_id=customer_id,
-            snapshots=tuple(sorted(snapshots[customer_id], key=_newest_first)),
-            journal=tuple(sorted(journal[customer_id], key=_oldest_first)),
+            snapshots=tuple(sorted(snapshots.get(customer_id, ()), key=_newest_first)),
+            journal=tuple(sorted(journal.get(customer_id, ()), key=_oldest_first)),
             held=held.get(customer_id),
         )
         for customer_id in customer_ids
@@ -104,21 +104,23 @@ def _oldest_first(row: JournalRow) -> int:
 
 
 async def commit(commit: Commit, now: Instant, db: Connection) -> None:
+    turns = [row for row in commit.journal if row.count]
     alarms = {row.customer_id: row for row in commit.alarms}.values()  # the last one counts
+    await _count(turns, db)
     await write(
         [
-            ("insert_journal", [_bound(row) for row in commit.journal if row.count]),
-            ("insert_snapshot", [_bound(row) for row in commit.snapshots]),
-            ("forget_snapshots", [_bound(row) for row in commit.snapshots]),
-            ("set_alarm", [_bound(row) for row in alarms if row.due is not None]),
-            ("clear_alarm", [_bound(row) for row in alarms if row.due is None]),
-            ("enqueue", [_bound(row) for row in commit.outbox]),
+            ("insert_journal", [bound(row) for row in turns]),
+            ("insert_snapshot", [bound(row) for row in commit.snapshots]),
+            ("forget_snapshots", [bound(row) for row in commit.snapshots]),
+            ("set_alarm", [bound(row) for row in alarms if row.due is not None]),
+            ("clear_alarm", [bound(row) for row in alarms if row.due is None]),
+            ("enqueue", [bound(row) for row in commit.outbox]),
             ("cancel", [{"mail_id": i, "why": why, "now": now} for i, why in commit.cancels]),
             ("set_reported", [{"mail_id": mail_id} for mail_id in commit.reported]),
-            ("insert_dedupe", [_bound(row) for row in commit.dedupe]),
-            ("insert_quarantine", [_bound(row) for row in commit.quarantine]),
-            ("insert_hold", [_bound(row) for row in commit.holds]),
-            ("insert_tell", [_bound(row) for row in commit.tells]),
+            ("insert_dedupe", [bound(row) for row in commit.dedupe]),
+            ("insert_quarantine", [bound(row) for row in commit.quarantine]),
+            ("insert_hold", [bound(row) for row in commit.holds]),
+            ("insert_tell", [bound(row) for row in commit.tells]),
             ("delete_tell", [{"tell_id": tell_id} for tell_id in commit.told]),
             ("set_product", [msgspec.structs.asdict(row) for row in commit.products]),
         ],
@@ -126,7 +128,19 @@ async def commit(commit: Commit, now: Instant, db: Connection) -> None:
     )
 
 
-def _bound(row: OfCustomer) -> Params:
+async def _count(turns: list[JournalRow], db: Connection) -> None:
+    if turns:
+        who = [*{row.customer_id for row in turns}]
+        total: dict[str, Value] = {
+            "customers": sum(count for (count,) in await rows_for("new_customers", who, db)),
+            "events": len(turns),
+            "facts": sum(row.count for row in turns),
+        }
+        await write([("add_totals", [total])], db)
+
+
+def bound(row: OfCustomer) -> Params:
+    """The row's fields by name, and its partition."""
     params = msgspec.structs.asdict(row)
     params["partition"] = partition_of(row.customer_id)
     return params
@@ -159,18 +173,20 @@ async def claim(
 
 
 def _claimed(row: Row) -> ClaimedRow:
-    body = row[-1]
-    return ClaimedRow(*row[:-1], None if body is None else zlib.decompress(body))
+    mail_id, customer_id, lane, domain, due, not_after, attempts, mail, packed = row
+    body = None if packed is None else zlib.decompress(packed)
+    return ClaimedRow(mail_id, customer_id, lane, domain, due, not_after, attempts, mail, body)
 
 
 async def submitting(bodies: dict[str, bytes], epoch: str, db: Connection) -> set[str]:
-    leased = await rows_for("still_leased", [*bodies], {"epoch": epoch}, db)
+    found = await rows_for("leased", [*bodies], db)
+    leased = {mail_id: arrival for mail_id, arrival, by in found if by == epoch}
     packed = [
         {"arrival": arrival, "body": zlib.compress(bodies[mail_id], 1)}
-        for mail_id, arrival in leased
+        for mail_id, arrival in leased.items()
     ]
     await write([("set_submitting", packed), ("set_body", packed)], db)
-    return {mail_id for mail_id, _ in leased}
+    return {*leased}
 
 
 async def secret(name: str, db: Connection) -> bytes:

@@ -9,6 +9,8 @@ buckets count in microseconds to keep fast rates exact.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from ecrm.moment import Instant
@@ -28,9 +30,11 @@ class Limit(msgspec.Struct, frozen=True, gc=False):
 
 
 def limit(per_second: float, *, reserve: float = 0.2) -> Limit:
-    """A limit whose burst is one second's worth. Raises ValueError unless the rate is positive."""
-    if not per_second > 0:
-        raise ValueError(f"{per_second} mails a second send nothing: write a number above 0")
+    """A limit whose burst is one second's worth. Raises ValueError unless the rate is
+    positive and finite.
+    """
+    if not 0 < per_second < math.inf:
+        raise ValueError(f"{per_second} mails a second are no rate: write a number above 0")
     burst = max(1, round(per_second))
     return Limit(per_second, burst, min(burst - 1, max(1, round(burst * reserve))))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
@@ -39,6 +39,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # RFC 2047 §5 (3): what a Q word may show as itself even in a display name
 _Q_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_Q_BYTES = [chr(byte) if byte in _Q_PLAIN else f"={byte:02X}" for byte in range(256)]
+_Q_BYTES[0x20] = "_"
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -57,12 +59,20 @@ class MailSettings(msgspec.Struct, frozen=True, gc=False):
     unsubscribe: str = ""
 
 
+class Author(msgspec.Struct, frozen=True, gc=False):
+    """Who a mail is from: the domain that answers for it, the header, the id for its feedback."""
+
+    domain: str
+    header: str
+    feedback: str
+
+
 class Sender(msgspec.Struct, frozen=True, gc=False):
     """`MailSettings`, checked: what `write` needs to know of the shop."""
 
-    transactional: Mailbox
-    marketing: Mailbox
-    reply_to: Mailbox
+    transactional: Author
+    marketing: Author
+    reply_to: str
     shop_slug: str
     unsubscribe: str = ""
 
@@ -91,14 +101,23 @@ def is_marketing(mail: Mail) -> bool:
 
 def sender_of(settings: MailSettings, shop_name: str) -> Sender:
     """Read the settings once. Raises errors.Rejected on an address that cannot be written to."""
-    slug = _SLUG.sub("-", shop_name.lower()).strip("-") or "shop"
-    mailbox = addresses.parse_mailbox
+    reply_to = addresses.parse_mailbox(settings.reply_to, shop_name)
     return Sender(
-        transactional=mailbox(settings.from_transactional, shop_name),
-        marketing=mailbox(settings.from_marketing, shop_name),
-        reply_to=mailbox(settings.reply_to, shop_name),
-        shop_slug=slug,
+        transactional=_author(addresses.parse_mailbox(settings.from_transactional, shop_name)),
+        marketing=_author(addresses.parse_mailbox(settings.from_marketing, shop_name)),
+        reply_to=mailbox_header("Reply-To", reply_to),
+        shop_slug=_slug(shop_name) or "shop",
         unsubscribe=addresses.parse_address(settings.unsubscribe) if settings.unsubscribe else "",
+    )
+
+
+def _author(mailbox: Mailbox) -> Author:
+    """Gmail wants a stable sender id of 5 to 15 characters in `Feedback-ID`."""
+    domain = addresses.domain_of(mailbox.address)
+    return Author(
+        domain=domain,
+        header=mailbox_header("From", mailbox),
+        feedback=blake2b(domain.encode(), digest_size=5).hexdigest(),
     )
 
 
@@ -160,46 +179,47 @@ def date(mail: Mail) -> str:
     except (KeyError, ValueError, OSError):
         raise errors.Rejected("bad_zone", f"{mail.zone!r} is no time zone", path="zone") from None
     at = datetime.fromtimestamp(mail.at // 1_000, zone)
-    day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
-    return f"{day}, {at.day:02d} {month} {at.year} {at:%H:%M:%S %z}"
+    minutes = int((at.utcoffset() or timedelta()).total_seconds()) // 60
+    sign, (hours, minutes) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
+    day = f"{_DAYS[at.weekday()]}, {at.day:02d} {_MONTHS[at.month - 1]} {at.year}"
+    clock = f"{at.hour:02d}:{at.minute:02d}:{at.second:02d}"
+    return f"{day} {clock} {sign}{hours:02d}{minutes:02d}"
 
 
 def _headers(mail: Mail, sender: Sender, content: Content) -> Iterator[str]:
     author = sender.marketing if is_marketing(mail) else sender.transactional
-    domain = addresses.domain_of(author.address)
-    yield mailbox_header("From", author)
+    yield author.header
     yield mailbox_header("To", Mailbox("", mail.to))
-    yield mailbox_header("Reply-To", sender.reply_to)
+    yield sender.reply_to
     yield bare_header("Date", date(mail))
-    yield bare_header("Message-ID", f"<{mail.mail_id}.{mail.lane}@{domain}>")
+    yield bare_header("Message-ID", f"<{mail.mail_id}.{mail.lane}@{author.domain}>")
     yield text_header("Subject", content.subject)
     if is_marketing(mail):
-        yield from _ways_out(mail, sender, content, domain)
+        yield from _ways_out(mail, sender, content, author)
     else:
         yield bare_header("Auto-Submitted", "auto-generated")
-    yield bare_header("Feedback-ID", _feedback_id(mail, sender, domain))
-    yield bare_header("MIME-Version", "1.0")
+    stream = "campaign" if is_marketing(mail) else "txn"
+    campaign = f"{stream}:{_slug(mail.programme)}:{sender.shop_slug}"
+    yield bare_header("Feedback-ID", f"{campaign}:{author.feedback}")
+    yield "MIME-Version: 1.0\r\n"
 
 
-def _ways_out(mail: Mail, sender: Sender, content: Content, domain: str) -> Iterator[str]:
+def _ways_out(mail: Mail, sender: Sender, content: Content, author: Author) -> Iterator[str]:
     """RFC 8058 asks for an HTTPS address; the mailbox is for readers without one-click."""
     if not content.unsubscribe_url:
         raise errors.Rejected("bad_header", "marketing without a way out", path="List-Unsubscribe")
     ways = f"<{content.unsubscribe_url}>"
     if sender.unsubscribe:
-        local, _, at = sender.unsubscribe.rpartition("@")
-        ways += f", <mailto:{local}+{content.unsubscribe_token}@{at}?subject=unsubscribe>"
-    yield bare_header("List-Id", f"<{_SLUG.sub('-', mail.programme.lower())}.{domain}>")
+        local, _, domain = sender.unsubscribe.rpartition("@")
+        to = f"{local}+{content.unsubscribe_token}@{domain}"
+        ways += f", <mailto:{to}?subject=unsubscribe>"
+    yield bare_header("List-Id", f"<{_slug(mail.programme)}.{author.domain}>")
     yield bare_header("List-Unsubscribe", ways)
     yield bare_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 
 
-def _feedback_id(mail: Mail, sender: Sender, domain: str) -> str:
-    """`class:programme:shop:sender`; Gmail wants a stable sender of 5 to 15 characters."""
-    stream = "campaign" if is_marketing(mail) else "txn"
-    sender_id = blake2b(domain.encode(), digest_size=5).hexdigest()
-    programme = _SLUG.sub("-", mail.programme.lower())
-    return f"{stream}:{programme}:{sender.shop_slug}:{sender_id}"
+def _slug(text: str) -> str:
+    return _SLUG.sub("-", text.lower()).strip("-")
 
 
 def _part(subtype: str, part: Part, boundary: str) -> Iterator[str]:
@@ -248,25 +268,19 @@ def _words(value: str, used: int) -> list[str]:
     """RFC 2047 words of at most 75 characters, each with whole characters; the first leaves room
     for the header's name.
     """
-    return [*_q_words(value, used)] if _q_is_shorter(value) else [*_b_words(value, used)]
-
-
-def _q_is_shorter(value: str) -> bool:
     raw = value.encode()
-    escaped = sum(1 if byte in _Q_PLAIN or byte == 0x20 else 3 for byte in raw)
-    return escaped <= len(raw) * 4 / 3
+    spelled = "".join([_Q_BYTES[byte] for byte in raw])
+    if len(spelled) > len(raw) * 4 / 3:
+        return [*_b_words(value, used)]
+    if len(spelled) + 12 + used <= WORD:
+        return [f"=?utf-8?q?{spelled}?="]
+    return [*_q_words(value, used)]
 
 
 def _q_words(value: str, used: int) -> Iterator[str]:
-    spelled = ("".join(map(_q_byte, character.encode())) for character in value)
+    spelled = ("".join([_Q_BYTES[byte] for byte in character.encode()]) for character in value)
     for word in _filled(((text, len(text)) for text in spelled), used, WORD - 12):
         yield f"=?utf-8?q?{''.join(word)}?="
-
-
-def _q_byte(byte: int) -> str:
-    if byte == 0x20:
-        return "_"
-    return chr(byte) if byte in _Q_PLAIN else f"={byte:02X}"
 
 
 def _b_words(value: str, used: int) -> Iterator[str]:

@@ -10,18 +10,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-
-import msgspec
+from typing import NamedTuple
 
 WIDTH = 75  # characters beside the soft break's "="
 SOFT = "=\r\n"
+_SHORT = re.compile(r"[ -<>-~]{0,74}[!-<>-~]")  # a word or two: nothing to encode, one line
 _PLAIN = re.compile(r"[\t\n -<>-~]*")
-_SPECIAL = re.compile(r"[^\t\n -<>-~]+")
 _BLANKS = re.compile(r"[ \t](?=\n|\Z)")
 
 
-class Quoted(msgspec.Struct, frozen=True, gc=False):
-    """An encoded piece: the lengths of its first and last line, and whether it has several."""
+class _Escapes(dict[int, str]):
+    """Every character's spelling, written down when it is first met."""
+
+    def __missing__(self, point: int) -> str:
+        character = chr(point)
+        plain = _PLAIN.fullmatch(character)
+        raw = character.encode("utf-8", "replace")
+        self[point] = character if plain else "".join(f"={byte:02X}" for byte in raw)
+        return self[point]
+
+
+_ESCAPES = _Escapes()
+
+
+class Quoted(NamedTuple):
+    """An encoded piece: the lengths of its first and last line, and whether it has several.
+
+    A tuple, because taking one apart is most of what `encode` does.
+    """
 
     text: str
     head: int
@@ -31,11 +47,13 @@ class Quoted(msgspec.Struct, frozen=True, gc=False):
 
 def quote(piece: str) -> Quoted:
     """Encode one piece, as if it began a line. A lone surrogate becomes a question mark."""
-    clean = piece.replace("\r\n", "\n").replace("\r", "\n") if "\r" in piece else piece
-    if not _PLAIN.fullmatch(clean):
-        clean = _SPECIAL.sub(_escape, clean)
-    if " " in clean or "\t" in clean:
-        clean = _BLANKS.sub(_escape, clean)
+    clean = str(piece)  # a subclass, such as escaped HTML, may be slow
+    clean = clean.replace("\r\n", "\n").replace("\r", "\n") if "\r" in clean else clean
+    clean = clean if _PLAIN.fullmatch(clean) else clean.translate(_ESCAPES)
+    if clean[-1:] in " \t" or " \n" in clean or "\t\n" in clean:
+        clean = _BLANKS.sub(lambda blank: f"={ord(blank[0]):02X}", clean)
+    if len(clean) <= WIDTH and "\n" not in clean:
+        return Quoted(text=clean, head=len(clean), tail=len(clean), breaks=False)
     text = "\r\n".join(
         [_wrapped(line) if len(line) > WIDTH else line for line in clean.split("\n")]
     )
@@ -51,18 +69,17 @@ def encode(pieces: Iterable[str], known: Mapping[str, Quoted]) -> str:
     out: list[str] = []
     column = 0
     for piece in pieces:
-        quoted = known.get(piece) or quote(piece)
-        if column and column + quoted.head > WIDTH:
+        quoted = known.get(piece)
+        if quoted is None and _SHORT.fullmatch(piece):
+            text, head, tail, breaks = piece, len(piece), len(piece), False
+        else:
+            text, head, tail, breaks = quoted or quote(piece)
+        if column and column + head > WIDTH:
             out.append(SOFT)
             column = 0
-        out.append(quoted.text)
-        column = quoted.tail if quoted.breaks else column + quoted.tail
+        out.append(text)
+        column = tail if breaks else column + tail
     return "".join(out)
-
-
-def _escape(match: re.Match[str]) -> str:
-    raw = match[0].encode("utf-8", "replace")
-    return "".join(f"={byte:02X}" for byte in raw)
 
 
 def _wrapped(line: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -19,15 +20,22 @@ from actors import samples  # noqa: E402 - the path comes first
 from actors.compose import Composer  # noqa: E402
 from actors.templates import Templates  # noqa: E402
 from ecrm.links import LinkKey, LinkKeys  # noqa: E402
-from ecrm.mail import Mail  # noqa: E402
+from ecrm.mail import Mail, ShownCart, ShownOrder  # noqa: E402
 from ecrm.moment import Instant  # noqa: E402
 
 BUDGET = 3_000
 TEMPLATES = ("confirmation/confirmed", "cart/reminder", "shipment/shipped", "welcome/week-1")
 
 
+Owner = TypeVar("Owner", ShownCart, ShownOrder)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
 def varied(mail: Mail, n: int) -> Mail:
-    def lines(owner):
+    def lines(owner: Owner) -> Owner:
         changed = tuple(
             msgspec.structs.replace(line, price=line.price + n, name=f"{line.name} {n}")
             for line in owner.lines
@@ -46,7 +54,9 @@ def varied(mail: Mail, n: int) -> Mail:
 
 def main(count: int = 4_000) -> int:
     keys = LinkKeys(LinkKey(1, b"b" * 32))
-    composer = Composer(Templates(ROOT / "templates"), samples.SHOP, samples.SETTINGS, keys)
+    composer = Composer(
+        Templates(ROOT / "templates", samples.SHOP), samples.SHOP, samples.SETTINGS, keys
+    )
     slowest = 0.0
     for name in TEMPLATES:
         mails = [varied(samples.sample(name), n) for n in range(count)]
@@ -55,8 +65,8 @@ def main(count: int = 4_000) -> int:
         size = sum(len(composer.compose(mail).bytes) for mail in mails)
         each = (time.perf_counter() - started) / count
         slowest = max(slowest, each)
-        print(f"{name:24} {1 / each:7.0f} mails/s  {each * 1e6:5.0f} µs  {size // count} bytes")
-    print(f"slowest {1 / slowest:.0f}/s, budget {BUDGET}/s")
+        say(f"{name:24} {1 / each:7.0f} mails/s  {each * 1e6:5.0f} µs  {size // count} bytes")
+    say(f"slowest {1 / slowest:.0f}/s, budget {BUDGET}/s")
     return 0 if 1 / slowest >= BUDGET else 1
 
 

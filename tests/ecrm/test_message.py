@@ -10,7 +10,7 @@ from email.message import EmailMessage
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecrm import errors
@@ -179,6 +179,7 @@ def test_a_subject_arrives_as_it_was_written(subject):
     assert well_formed(raw)
 
 
+@settings(max_examples=50)
 @given(written)
 def test_any_subject_arrives_as_it_was_written(subject):
     raw = message.text_header("Subject", subject)
@@ -186,6 +187,7 @@ def test_any_subject_arrives_as_it_was_written(subject):
     assert well_formed(raw.encode())
 
 
+@settings(max_examples=50)
 @given(written)
 def test_any_name_arrives_as_it_was_written(name):
     raw = message.mailbox_header("From", Mailbox(name, "a@shop.example")).encode()
@@ -200,6 +202,7 @@ def test_any_name_arrives_as_it_was_written(name):
     assert well_formed(raw)
 
 
+@settings(max_examples=50)
 @given(written)
 def test_an_encoded_word_is_whole_and_at_most_75_characters(value):
     header = message.text_header("Subject", "é" + value)
@@ -285,6 +288,7 @@ def test_a_mailbox_is_read_with_or_without_a_name(text, name, address):
     assert addresses.parse_mailbox(text, "Shop") == Mailbox(name, address)
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r")), max_size=8

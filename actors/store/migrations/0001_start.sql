@@ -26,15 +26,6 @@ CREATE TABLE totals (
 );
 INSERT INTO totals VALUES (0, 0, 0);
 
-CREATE TRIGGER journal_totals AFTER INSERT ON journal BEGIN
-    UPDATE totals SET
-        events = events + 1,
-        facts = facts + new.count,
-        customers = customers + NOT EXISTS (
-            SELECT 1 FROM journal WHERE customer_id = new.customer_id AND seq <> new.seq
-        );
-END;
-
 CREATE TABLE snapshots (
     partition INTEGER NOT NULL,
     customer_id TEXT NOT NULL,

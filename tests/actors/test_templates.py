@@ -1,0 +1,227 @@
+"""What is wrong with a template is said by the proof, and what is right compiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from actors import proof, samples
+from actors.templates import Templates
+from ecrm import errors
+
+ROOT = Path(__file__).parents[2] / "templates"
+OURS = Templates(ROOT, samples.SHOP)
+
+GOOD_TXT = """Subject: [% trans %]A subject[% endtrans %]
+Preheader: [% trans %]A preheader that is long enough to be shown by a mailbox.[% endtrans %]
+
+[% trans %]Hello {{ person.first_name }},[% endtrans %]
+{{ links.shop }} {{ links.unsubscribe }}
+"""
+GOOD_MJML = """<mjml lang="[[ lang ]]">
+<mj-head><mj-title>[[ subject ]]</mj-title><mj-preview>[[ preheader ]]</mj-preview></mj-head>
+<mj-body><mj-section><mj-column>
+<mj-text>[% trans %]Hello {{ person.first_name }},[% endtrans %] <a href="{{ links.shop }}">shop</a></mj-text>
+</mj-column></mj-section></mj-body></mjml>
+"""
+PO = """msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+"Plural-Forms: nplurals=2; plural=(n > 1);\\n"
+
+"""
+FRENCH = {
+    ":": " :",
+    "A subject": "Un sujet",
+    "A preheader that is long enough to be shown by a mailbox.": "Un aperçu assez long pour être affiché par une messagerie.",
+    "Hello {{ person.first_name }},": "Bonjour {{ person.first_name }},",
+}
+
+
+def tree(root: Path, txt: str | None = GOOD_TXT, mjml: str | None = GOOD_MJML) -> Templates:
+    folder = root / "mail" / "welcome"
+    folder.mkdir(parents=True)
+    if txt is not None:
+        (folder / "one.txt").write_text(txt)
+    if mjml is not None:
+        (folder / "one.mjml").write_text(mjml)
+    return Templates(root, samples.SHOP)
+
+
+def with_french(root: Path, sentences: dict[str, str], more: str = "") -> Templates:
+    folder = root / "locale" / "fr" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    entries = "".join(f'msgid "{one}"\nmsgstr "{text}"\n\n' for one, text in sentences.items())
+    (folder / "mail.po").write_text(PO + entries + more)
+    return tree(root)
+
+
+@pytest.mark.parametrize("language", sorted(OURS.catalogues))
+@pytest.mark.parametrize("name", OURS.names)
+def test_every_template_of_ours_is_clean(name, language):
+    assert proof.template(OURS, name, language) == []
+
+
+def test_french_is_complete_and_nothing_is_left_over():
+    for name in OURS.names:
+        OURS.source(name, "fr")
+    assert sorted(OURS.catalogues) == ["en", "fr"]
+    assert list(proof.sentences(OURS.catalogues["fr"])) == []
+    assert len(OURS.catalogues["fr"].asked) > 100
+
+
+def test_every_mail_is_two_files():
+    assert list(proof.pairs(OURS)) == []
+    assert len(OURS.names) == 19
+
+
+def test_a_french_sentence_has_no_break_before_its_double_punctuation():
+    for text in OURS.catalogues["fr"].sentences.values():
+        assert not [mark for mark in "!?;%" if f" {mark}" in text], text
+
+
+def test_a_good_template_is_clean(tmp_path):
+    assert proof.proofread(with_french(tmp_path, FRENCH)) == []
+
+
+def said(tmp_path, txt: str = GOOD_TXT, mjml: str = GOOD_MJML) -> str:
+    return "\n".join(proof.proofread(tree(tmp_path, txt, mjml)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("<mj-text>", "<mj-foo/><mj-text>", "mail/welcome/one.mjml: <mj-foo> is no MJML element"),
+        ("<mj-column>\n", "\n", "<mj-text> cannot stand in <mj-section>"),
+        ("<mj-text>", "<mj-image src='https://a.b/c.png' /><mj-text>", "<mj-image> without alt"),
+        ("<a href", "<img src='https://a.b/c.png' /><a href", "<img> without alt"),
+        ("<a href", "<form></form><a href", "<form> does not belong in a mail"),
+        ("<a href", "{{ cart.totl }}<a href", "ShownCart has no totl"),
+        ("<a href", "{{ nobody }}<a href", "nobody is not defined"),
+        ("<a href", "{{ links.evil }}<a href", "Links has no evil"),
+        ("<a href", "{{ shop.colours }}<a href", "Shop has no colours"),
+        ("<a href", "{% for l in order.lines[:3] %}{{ l.nam }}{% endfor %}<a href", "ShownLine has no nam"),
+        ("<a href", "{% set l = cart.lines|first %}{{ l.nam }}<a href", "ShownLine has no nam"),
+        ("<a href", "{{ (cart.lines if promote else order.lines)[0].nam }}<a href", "ShownLine has no nam"),
+        ("<a href", "{{ range(3) }}<a href", "range is not defined"),
+        ("<a href", "{{ person.first_name|shout }}<a href", "No filter named 'shout'"),
+        ("<a href", "{{ cart.total }}<a href", "has no attribute 'total'"),
+        ("<a href", "{{ person.__class__ }}<a href", "ShownPerson has no __class__"),
+        ("</mj-text>", "", "is no MJML"),
+        ("[% endtrans %] <a", "[% endtranz %] <a", "mail/welcome/one.mjml:4:"),
+        ("<mj-title>[[ subject ]]</mj-title>", "", "has no <mj-title>"),
+        (' lang="[[ lang ]]"', "", "<mjml> has no lang"),
+        ("shop</a>", "shop</a>" + "x" * 90_001, "bytes of HTML, of 90000 allowed"),
+        ("{{ links.shop }}", "{{ links.view }}", "has a text part without the link https://"),
+        ("[[ preheader ]]", "short", "has a preheader of 5 characters"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_mjml_is_said(tmp_path, old, new, complaint):
+    assert old in GOOD_MJML
+    assert complaint in said(tmp_path, mjml=GOOD_MJML.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("Subject: ", "Sujet: ", "mail/welcome/one.txt: a text part begins with Subject:"),
+        ("Subject: [% trans %]A subject[% endtrans %]", "Subject: {{ '' }}", "has no subject"),
+        ("{{ links.unsubscribe }}", "", "has a text part without the way out"),
+        ("{{ links.shop }}", "", "has a text part without the link https://boutique.example"),
+        (
+            "person.first_name }},",
+            "person.frist_name }},",
+            "mail/welcome/one.txt: ShownPerson has no",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_text_is_said(tmp_path, old, new, complaint):
+    assert old in GOOD_TXT
+    assert complaint in said(tmp_path, txt=GOOD_TXT.replace(old, new, 1))
+
+
+def test_half_a_mail_is_said(tmp_path):
+    (one,) = proof.proofread(tree(tmp_path / "a", txt=None))
+    assert one.startswith("mail/welcome/one.mjml: has no text part")
+    (other,) = proof.proofread(tree(tmp_path / "b", mjml=None))
+    assert other == "mail/welcome/one.txt: has no .mjml beside it"
+
+
+def test_a_sentence_without_a_translation_is_said(tmp_path):
+    missing = {key: text for key, text in FRENCH.items() if key != "A subject"}
+    (complaint,) = proof.proofread(with_french(tmp_path, missing))
+    assert complaint == "locale/fr/LC_MESSAGES/mail.po: no translation of 'A subject'"
+
+
+def test_a_translation_nobody_asks_for_is_said(tmp_path):
+    (complaint,) = proof.proofread(with_french(tmp_path, FRENCH | {"Gone": "Parti"}))
+    assert "no template says 'Gone' any more" in complaint
+
+
+def test_a_translation_that_is_only_guessed_counts_as_missing(tmp_path):
+    missing = {key: text for key, text in FRENCH.items() if key != "A subject"}
+    fuzzy = '#, fuzzy\nmsgid "A subject"\nmsgstr "Un sujet"\n'
+    (complaint,) = proof.proofread(with_french(tmp_path, missing, fuzzy))
+    assert "no translation of 'A subject'" in complaint
+
+
+def test_another_placeholder_in_a_translation_is_said(tmp_path):
+    changed = FRENCH | {"Hello {{ person.first_name }},": "Bonjour {{ person.last_name }},"}
+    (complaint,) = proof.proofread(with_french(tmp_path, changed))
+    assert "other placeholders than in 'Hello {{ person.first_name }},'" in complaint
+
+
+def test_a_catalogue_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(errors.Misconfigured, match=r"mail\.po"):
+        with_french(tmp_path, {}, "nonsense\n")
+
+
+def counted(root: Path, language: str, plural: str, forms: list[str]) -> list[str]:
+    folder = root / "locale" / language / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    head = PO.replace("nplurals=2; plural=(n > 1)", plural)
+    texts = "".join(f'msgstr[{n}] "{form}"\n' for n, form in enumerate(forms))
+    entry = 'msgid "{{ n }} thing"\nmsgid_plural "{{ n }} things"\n' + texts
+    (folder / "mail.po").write_text(head + entry)
+    templates = tree(root)
+    source = templates.catalogues[language].ngettext("{{ n }} thing", "{{ n }} things", "n")
+    template = templates.filler(language, html=False).from_string(source)
+    return [template.render(n=number) for number in (0, 1, 2, 5, 22)]
+
+
+def test_a_number_takes_the_form_of_its_language(tmp_path):
+    french = counted(
+        tmp_path / "fr", "fr", "nplurals=2; plural=(n > 1)", ["{{ n }} chose", "{{ n }} choses"]
+    )
+    assert french == ["0 chose", "1 chose", "2 choses", "5 choses", "22 choses"]
+    rule = "nplurals=3; plural=(n==1 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2)"
+    polish = counted(
+        tmp_path / "pl", "pl", rule, ["{{ n }} rzecz", "{{ n }} rzeczy", "{{ n }} rzeczyy"]
+    )
+    assert polish == ["0 rzeczyy", "1 rzecz", "2 rzeczy", "5 rzeczyy", "22 rzeczy"]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    ["{{ person.__class__.__mro__ }}", "{{ links.rate.__globals__ }}", "{{ ''.__class__ }}"],
+)
+def test_a_template_cannot_reach_out_of_its_values(attack):
+    template = OURS.filler("en", html=True).from_string(attack)
+    values = {"person": samples.sample("welcome/hello").values.person, "links": OURS}
+    with pytest.raises((jinja2.exceptions.SecurityError, jinja2.UndefinedError)):
+        template.render(values)
+
+
+def test_a_template_that_is_not_there_is_refused():
+    with pytest.raises(errors.Rejected, match="no template"):
+        OURS.find("welcome/../../secret", "en")
+
+
+def test_what_is_the_same_in_every_mail_is_settled_when_it_is_compiled():
+    compiled = OURS.find("welcome/week-3", "fr")
+    whole = "".join(compiled.known_html)
+    assert samples.SHOP.name in whole
+    assert OURS.shop.colour in whole
+    assert len(compiled.known_html) < 30
