@@ -29,16 +29,17 @@ from ecrm.delivery import retry
 from ecrm.delivery.limiter import Limit, Limiter
 from ecrm.errors import EcrmError
 from ecrm.mail import Lane
-from ecrm.moment import NEVER, Instant
+from ecrm.moment import NEVER, Instant, seconds
 
 log = structlog.get_logger()
 
 AT_ONCE: Final = 64
-LANES: Final[tuple[tuple[Lane, ...], ...]] = ((0, 1), (2, 3))
-ALL_LANES: Final[tuple[Lane, ...]] = (0, 1, 2, 3)
+OWED: Final[tuple[Lane, ...]] = (0, 1)
+OPTIONAL: Final[tuple[Lane, ...]] = (2, 3)
+ALL_LANES: Final[tuple[Lane, ...]] = OWED + OPTIONAL
 EVERYWHERE: Final = "*"
-# How often the limiter's numbers are written down: a crash may forget so much of them.
-SAVE_EVERY: Final = 5_000
+# A bucket that will be free again sooner than a restart takes need not be written down.
+FORGETTABLE: Final = seconds(1)
 
 
 class Delivery:
@@ -66,7 +67,6 @@ class Delivery:
         self._reports = reports
         self._bell = clock.bell()
         self._stopping = False
-        self._saved_at = Instant(0)
 
     def nudge(self, due: Instant) -> None:
         """There is a mail due then, or one was cancelled."""
@@ -109,24 +109,19 @@ class Delivery:
     async def _round(self) -> bool:
         """Claim and hand over what the limits allow now; tell whether there may be more."""
         now = self._clock.now()
-        more = False
-        for lanes, room in self._rooms(now):
-            rows = await self._store.claim(now, self._epoch, room, lanes, self._full(now))
-            if rows:
-                await self._hand_over(rows, now)
-            more = more or len(rows) == room
-        return more
+        # Claims come in the order of the lanes, so the owed mails are first either way; once what
+        # is left of the rate is reserved for them, they are claimed alone.
+        lanes = ALL_LANES if self._room(OPTIONAL, now) else OWED
+        room = min(AT_ONCE, self._room(lanes, now))
+        if not room:
+            return False
+        rows = await self._store.claim(now, self._epoch, room, lanes, self._full(now))
+        if rows:
+            await self._hand_over(rows, now)
+        return len(rows) == room
 
-    def _rooms(self, now: Instant) -> list[tuple[tuple[Lane, ...], int]]:
-        """How many mails may be claimed now: of all lanes at once where nothing is scarce, else
-        of the owed ones first."""
-        rooms = [
-            (lanes, min(AT_ONCE, self.limiter.available(EVERYWHERE, self._limit, lanes[0], now)))
-            for lanes in LANES
-        ]
-        if all(room == AT_ONCE for _, room in rooms):
-            return [(ALL_LANES, AT_ONCE)]
-        return [(lanes, room) for lanes, room in rooms if room]
+    def _room(self, lanes: tuple[Lane, ...], now: Instant) -> int:
+        return self.limiter.available(EVERYWHERE, self._limit, lanes[-1], now)
 
     def _full(self, now: Instant) -> frozenset[str]:
         """The domains that may not be written to at this instant: skipped, so they block nobody."""
@@ -151,8 +146,7 @@ class Delivery:
             if letters:
                 results += await self._submit(letters, {row.mail_id: row for row in rows}, now)
             await self._store.settle(self._clock.now(), results)
-            if now >= self._saved_at + SAVE_EVERY:
-                self._saved_at = now
+            if self.limiter.ahead(now) > FORGETTABLE:
                 await self._store.save_limiter(self.limiter.tats)
             self._reports.nudge(now)
 
@@ -210,7 +204,8 @@ class Delivery:
         """When there will be something to do: a mail due, and a token for it."""
         now = self._clock.now()
         tokens = [
-            (lanes, self.limiter.next_at(EVERYWHERE, self._limit, lanes[0], now)) for lanes in LANES
+            (lanes, self.limiter.next_at(EVERYWHERE, self._limit, lanes[0], now))
+            for lanes in (OWED, OPTIONAL)
         ]
         if all(token <= now for _, token in tokens):
             tokens = [(ALL_LANES, now)]

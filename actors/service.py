@@ -49,7 +49,13 @@ class Service:
     """The parts of a running service, for whoever serves sockets to it or looks inside."""
 
     def __init__(
-        self, settings: Settings, store: port.Store, clock: Clock, outside: Outside, link_key: bytes
+        self,
+        settings: Settings,
+        store: port.Store,
+        clock: Clock,
+        outside: Outside,
+        link_key: bytes,
+        read: templates.Templates,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -62,7 +68,7 @@ class Service:
         self.alarms = Alarms(store, clock, self.system.intake)
         self.housekeeping = Housekeeping(store, clock)
         composer = Composer(
-            templates.Templates(TEMPLATES, settings.shop),
+            read,
             settings.shop,
             settings.mail,
             LinkKeys(LinkKey(key_id=1, secret=link_key)),
@@ -106,13 +112,17 @@ async def running(
     clock: Clock,
     outside: Outside,
     link_key: bytes | None = None,
+    read: templates.Templates | None = None,
 ) -> AsyncIterator[Service]:
     """Run the service on an open store; leaving stops it gracefully.
 
-    `link_key` signs the links in the mails; without one the store's own is used.
+    `link_key` signs the links in the mails; without one the store's own is used. `read` are the
+    templates of the same shop, for whoever has read them already.
     """
     key = await store.secret("links") if link_key is None else link_key
-    service = Service(settings, store, clock, outside, key)
+    if read is None:
+        read = templates.Templates(TEMPLATES, settings.shop)
+    service = Service(settings, store, clock, outside, key, read)
     await service.catalogue.load(store)
     service.keyring.add(await keys.stored(store))
     parts = {

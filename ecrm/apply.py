@@ -71,7 +71,7 @@ def _inherited(state: State, fact: facts.Inherited) -> Changes:
     changes["consents"] = {**fact.consents, **state.consents}
     if fact.cart is not None:
         changes["cart"] = _merge_carts(state.cart, fact.cart)
-    for order_id, order in fact.orders.items():
+    for order_id, order in sorted(fact.orders.items()):
         known = state.orders.get(order_id)
         told = _with_order(state, order if known is None else _completed(known, order))
         state = replace(state, **told)
@@ -174,7 +174,7 @@ def _with_order(state: State, order: Order) -> Changes:
     before = state.orders.get(order.order_id)
     orders = {**state.orders, order.order_id: order}
     if len(orders) > ORDERS_KEPT:
-        orders = _forget_oldest(state, orders)
+        orders = _forget_oldest(state, orders, order.order_id)
     changes: Changes = {"orders": orders}
     counted, counts = before is not None and before.bought, order.bought
     if counted or counts:
@@ -192,11 +192,19 @@ def _with_order(state: State, order: Order) -> Changes:
     return changes
 
 
-def _forget_oldest(state: State, orders: dict[str, Order]) -> dict[str, Order]:
-    """Keep the newest, and those that a stay in a programme is still about."""
-    needed = {stay.refs.get("order") for stay in state.enrolments.values()}
-    spare = list(orders)[:-ORDERS_KEPT]
+def _forget_oldest(state: State, orders: dict[str, Order], told: str) -> dict[str, Order]:
+    """Keep the newest, the one just told, and those that a stay in a programme is still about."""
+    needed = {told, *(stay.refs.get("order") for stay in state.enrolments.values())}
+    # By what the orders say: a snapshot does not keep the order in which they came.
+    spare = sorted(orders, key=lambda order_id: (_begun(orders[order_id]), order_id))[:-ORDERS_KEPT]
     return {i: order for i, order in orders.items() if i not in spare or i in needed}
+
+
+def _begun(order: Order) -> Instant:
+    """When an order was first heard to exist."""
+    told = (order.placed_at, order.paid_at, order.prepared_at, order.cancelled_at)
+    known = [at for at in (*told, order.refunded_at) if at is not None]
+    return min((*known, *(parcel.shipped_at for parcel in order.parcels)), default=Instant(0))
 
 
 def _completed(old: Order, new: Order) -> Order:

@@ -83,7 +83,7 @@ def _inherit(turn: Turn, message: messages.Inherit) -> None:
     now = turn.moment.now
     turn.tell(facts.Inherited(now, message.origin, message.cart, message.consents, message.orders))
     recent = now - acceptance.STILL_SPEAKS
-    for order in turn.state.orders.values():
+    for _, order in sorted(turn.state.orders.items()):
         at, cart = order.placed_at or order.paid_at or 0, turn.state.cart
         if cart is None or not order.bought or at < recent:
             continue

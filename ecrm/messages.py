@@ -6,7 +6,7 @@ import msgspec
 
 from ecrm.moment import CustomerId
 from ecrm.state import Cart, Consent, Order
-from proto import envelope
+from proto import record
 from proto.envelope import Message
 
 
@@ -48,7 +48,7 @@ _decoder: msgspec.msgpack.Decoder[Inward] = msgspec.msgpack.Decoder(Inward)
 def encode(message: Incoming) -> bytes:
     """The message as the journal keeps it: without its secrets (mission §9.11)."""
     if isinstance(message, Message):
-        return envelope.stored(message)
+        return record.written(message)
     return _encoder.encode(message)
 
 

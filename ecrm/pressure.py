@@ -27,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
 
 
 class Room(msgspec.Struct, frozen=True, gc=False):
-    """From when on a mail may go (`at == now`: now; or `NEVER`), and what holds it back until then."""
+    """From when on a mail may go (now, later or `NEVER`), and what holds it back until then."""
 
     at: Instant
     brake: Brake | None = None

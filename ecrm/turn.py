@@ -90,10 +90,10 @@ class Turn:
 
     def _stays(self, one: Programme, refs: dict[str, str]) -> Iterator[str]:
         """The stays in a programme that a trigger concerns: all, unless it names what they are
-        about.
+        about. By key, for a snapshot does not keep the order in which they began.
         """
         about = refs.get(one.per)
-        for key, enrolment in self.state.enrolments.items():
+        for key, enrolment in sorted(self.state.enrolments.items()):
             concerned = about is None or enrolment.refs.get(one.per) == about
             if enrolment.programme == one.name and concerned:
                 yield key
@@ -105,7 +105,7 @@ class Turn:
             name = step.name if step is not None else ""
             self.record(facts.Left(key, name, kind, "stop_condition", str(trigger)))
         about = trigger.refs.get(one.per)
-        for mail_id, waiting in list(self.state.waiting.items()):
+        for mail_id, waiting in sorted(self.state.waiting.items()):
             concerned = about is None or waiting.refs.get(one.per) == about
             if _programme_of(waiting.key) == one.name and concerned:
                 # What was owed stays owed: a confirmation is not taken back by a later event.

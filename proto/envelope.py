@@ -5,9 +5,8 @@ the sender's clock is corrected (`corrected`), empty ids are None. `event` holds
 a struct, by kind of message: an `events.Event` or `events.Unlisted` for track, `Traits` for
 identify, `PageView` for page, `Aliased` for alias.
 
-Two things are for storing only: `original`, the bytes of the message as they came (unknown
-properties included), and `stored`, the whole message. Both are free of secrets (mission §9.11);
-`event` is not.
+`original` is for storing (`proto/record.py`): the bytes of the message as they came, unknown
+properties included. It is free of secrets (mission §9.11); `event` is not.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Union
 import msgspec
 from msgspec import Meta
 
-from proto.events import TRACKED, At, Email, Event, Id, Link, Number, Text, Unlisted, redacted
+from proto.events import TRACKED, At, Email, Event, Id, Link, Number, Text, Unlisted
 
 Kind = Literal["track", "identify", "page", "alias"]
 Source = Literal["publishable", "secret", "operator"]
@@ -120,20 +119,6 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Message).decode
-
-
-def stored(message: Message) -> bytes:
-    """The message as it may lie on a disk: without its secrets."""
-    return _encode(msgspec.structs.replace(message, event=redacted(message.event)))
-
-
-def restored(data: bytes) -> Message:
-    """What `stored` has written. Raises msgspec.DecodeError on anything else."""
-    return _decode(data)
-
 
 def corrected(received_at: int, original: datetime | None, sent_at: datetime | None) -> int:
     """When it happened by our clock: receivedAt - (sentAt - original), never after receivedAt.

@@ -153,7 +153,7 @@ class Life:
         return self
 
     def becomes(self, person: Life) -> Life:
-        """This visitor is that person from now on."""
+        """Let this visitor be that person from now on."""
         before = len(self.effects)
         self.take(messages.Bind(person.state.customer_id))
         told = [one for one in self.effects[before:] if isinstance(one, effects.Tell)]
@@ -227,6 +227,9 @@ class Laws:
 
     def decided_alike(self, before, message, moment, taken) -> None:
         assert customer.decide(self.life.rules, before, message, moment) == taken.facts
+        # A customer who was at rest in between decides the same.
+        woken = state.decode(state.encode(before))
+        assert customer.decide(self.life.rules, woken, message, moment) == taken.facts
         if not isinstance(message, Message):
             assert messages.decode(messages.encode(message)) == message
 
@@ -300,7 +303,7 @@ class Laws:
     def grounded(self, now_known, mail) -> None:
         """No marketing without a legal basis."""
         said = now_known.consents.get("email_marketing")
-        bought = GROUND[mail.programme] == "buyer" and now_known.purchases.count > 0
+        bought = GROUND.get(mail.programme) == "buyer" and now_known.purchases.count > 0
         assert said.granted if said is not None else bought
 
     def unpressing(self, mail) -> None:

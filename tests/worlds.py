@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from email.message import EmailMessage
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ import trio
 import trio_websocket
 from trio.testing import MockClock, memory_stream_pair
 
-from actors import service, settings
+from actors import service, settings, templates
 from actors.client import Client, greet
 from actors.clock import TrioClock
 from actors.gateway import CONSOLE_PATH, EVENTS_PATH
@@ -30,8 +31,8 @@ from actors.outside import open_holding
 from actors.service import Service
 from actors.settings import Settings
 from actors.store.sqlite import open_store
-from ecrm import calendar, moment
-from ecrm.moment import Instant
+from ecrm import calendar, facts, moment
+from ecrm.moment import CustomerId, Instant, Seq
 
 PARIS = ZoneInfo("Europe/Paris")
 SECRET, PUBLISHABLE, OPERATOR = "sk_test", "pk_test", "ok_test"
@@ -45,6 +46,18 @@ class Mail(NamedTuple):
     step: str
     to: str
     at: str
+
+
+class Unsent(NamedTuple):
+    """A mail that was not sent: its kind, step and the one recorded reason."""
+
+    kind: str
+    step: str
+    reason: str
+
+
+# Compiling the templates takes longer than most stories: once for all worlds of a shop.
+read_templates = lru_cache(maxsize=8)(templates.Templates)
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
@@ -99,10 +112,7 @@ class World:
     def letters(self) -> list[EmailMessage]:
         """All mails in the Maildir, parsed, in the order of their decisions."""
         folder = self.service.settings.maildir / "new"
-        parsed = [
-            email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
-            for file in sorted(folder.iterdir())
-        ]
+        parsed = [parse(file.read_bytes()) for file in sorted(folder.iterdir())]
         return sorted(
             parsed, key=lambda letter: (str(letter["X-Ecrm-At"]), str(letter["X-Ecrm-Kind"]))
         )
@@ -123,22 +133,69 @@ class World:
     def kinds(self, customer: str | None = None) -> list[tuple[str, str]]:
         return [(mail.kind, mail.at) for mail in self.mails(customer)]
 
+    def letter(self, kind: str) -> EmailMessage:
+        """The one mail of that kind."""
+        (found,) = [letter for letter in self.letters() if letter["X-Ecrm-Kind"] == kind]
+        return found
+
+    async def past(self, customer: str) -> list[facts.AnyFact]:
+        """All facts of a customer, from the journal."""
+        rows = await self.service.store.journal(
+            CustomerId(customer), before=Seq(2**53), limit=100_000
+        )
+        return [fact for row in rows for fact in facts.decode(row.facts)]
+
+    async def unsent(self, customer: str) -> list[Unsent]:
+        """What of a customer's mails was not sent, in order, and why (law 9)."""
+        found = []
+        for fact in await self.past(customer):
+            match fact:
+                case facts.MailWithheld(key=key, step=step, kind=kind, reason=reason):
+                    found.append(Unsent(kind, f"{key.partition('/')[0]}/{step}", reason))
+                case facts.Left(key=key, step=step, kind=kind, reason=reason) if kind:
+                    found.append(Unsent(kind, f"{key.partition('/')[0]}/{step}", reason))
+                case facts.Heard(kind=kind, key=key, outcome=outcome) if outcome != "accepted":
+                    found.append(Unsent(kind, key.partition("/")[0], outcome))
+                case _:
+                    pass
+        return found
+
+    async def queue(self) -> list[tuple[str, str, str]]:
+        """The rows of the outbox, in order of arrival: customer, kind, state."""
+        rows = await self.service.store.queue_rows(None, None, 500)
+        return [(row.customer_id, row.kind, row.state) for row in reversed(rows)]
+
     def next_id(self) -> str:
         return f"m{next(self._numbers)}"
 
 
 class Shop:
-    """A back end that tells what happens, and is back when it is durable."""
+    """A back end that tells what happens, and is back when it is durable.
+
+    A customer is named by its id; `?v1` is the visitor `v1`.
+    """
 
     def __init__(self, world: World, client: Client) -> None:
         self.client = client
         self._world = world
 
-    async def track(self, user: str, event: str, **properties: object) -> None:
-        await self._say("track", user, event=event, properties=properties)
+    async def track(
+        self, user: str, event: str, *, at: str | None = None, **properties: object
+    ) -> None:
+        """Tell an event; `at` is the local time it happened, where that was not just now."""
+        when = {} if at is None else {"timestamp": moment.format_instant(instant(at))}
+        await self.say("track", user, event=event, properties=properties, **when)
 
-    async def identify(self, user: str, **traits: object) -> None:
-        await self._say("identify", user, traits=traits)
+    async def identify(self, user: str, *, visitor: str = "", **traits: object) -> None:
+        """Say who somebody is; `visitor` is the anonymous id they had until now."""
+        was = {"anonymousId": visitor} if visitor else {}
+        await self.say("identify", user, traits=traits, **was)
+
+    async def knows(self, user: str, *, consent: bool = True, **traits: object) -> None:
+        """A person with an address and no account, so that no welcome gets in the way."""
+        await self.identify(user, **{"email": f"{user}@customers.example", **traits})
+        if consent:
+            await self.consents(user)
 
     async def registers(self, user: str, *, consent: bool = True, **traits: object) -> None:
         """An account with an address and, as most give it, consent to marketing."""
@@ -150,22 +207,57 @@ class Shop:
     async def consents(self, user: str, state: str = "granted") -> None:
         await self.track(user, "Consent Updated", purpose="email_marketing", state=state)
 
-    async def pays(self, user: str, order_id: str, *products: str) -> None:
+    async def adds(
+        self, user: str, *products: str, at: str | None = None, **properties: object
+    ) -> None:
+        """Products go into the cart."""
+        for product in products:
+            line = {"product_id": product, "name": product, "price": 10, "cart_id": f"cart-{user}"}
+            await self.track(user, "Product Added", at=at, **{**line, **properties})
+
+    async def pays(
+        self, user: str, order_id: str, *products: str, at: str | None = None, **properties: object
+    ) -> None:
+        """An order is submitted and paid."""
         lines = [{"product_id": product, "price": 10, "name": product} for product in products]
         order = {
             "order_id": order_id,
             "total": 10 * len(lines),
             "currency": "EUR",
             "products": lines,
+            **properties,
         }
-        await self.track(user, "Order Completed", **order)
-        await self.track(user, "Order Paid", **order)
+        await self.track(user, "Order Completed", at=at, **order)
+        await self.track(user, "Order Paid", at=at, **order)
 
-    async def _say(self, kind: str, user: str, **body: object) -> None:
+    async def ships(self, user: str, order_id: str, parcel: str = "p1") -> None:
+        """A parcel is handed to the carrier."""
+        await self.track(
+            user,
+            "Order Fulfilled",
+            order_id=order_id,
+            fulfillment_id=parcel,
+            carrier="Colissimo",
+            tracking_number=f"6A-{parcel}",
+            tracking_url=f"https://carrier.example/6A-{parcel}",
+        )
+
+    async def say(self, kind: str, user: str, **body: object) -> None:
         who = {"anonymousId": user[1:]} if user.startswith("?") else {"userId": user}
         message = {"type": kind, "messageId": self._world.next_id(), **who, **body}
         refused = await self.client.send([message])
         assert refused == []
+
+
+def parse(message: bytes) -> EmailMessage:
+    """A mail as the standard library reads it. A defect it finds is a failure."""
+    return email.message_from_bytes(message, policy=email.policy.strict)
+
+
+def text_of(letter: EmailMessage) -> str:
+    """The text part, with the spaces that do not break made plain."""
+    part = letter.get_body(("plain",))
+    return str(part.get_content()).translate({0xA0: " ", 0x202F: " "})
 
 
 def instant(text: str) -> Instant:
@@ -190,7 +282,14 @@ async def open_world(
         configured = settings_in(folder, **changes)
         async with (
             open_store(configured.database, outside, clock.now) as store,
-            service.running(configured, store, clock, outside, LINK_KEY) as running,
+            service.running(
+                configured,
+                store,
+                clock,
+                outside,
+                LINK_KEY,
+                read_templates(service.TEMPLATES, configured.shop),
+            ) as running,
         ):
             yield World(running, clock, nursery)
         nursery.cancel_scope.cancel()

@@ -13,7 +13,7 @@ import math
 
 import msgspec
 
-from ecrm.moment import Instant
+from ecrm.moment import Duration, Instant
 
 
 class Limit(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +53,10 @@ class Limiter:
     def spend(self, bucket: str, limit: Limit, now: Instant, count: int = 1) -> None:
         start = max(self.tats.get(bucket, 0), now * 1_000)
         self.tats[bucket] = start + count * limit.interval
+
+    def ahead(self, now: Instant) -> Duration:
+        """How long it takes until every bucket is free again."""
+        return Duration(max(0, max(self.tats.values(), default=0) // 1_000 - now))
 
     def next_at(self, bucket: str, limit: Limit, lane: int, now: Instant) -> Instant:
         """The first instant at which one mail of this lane conforms."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import pytest
 
-from proto import codec, envelope, events, reception
+from proto import codec, envelope, events, reception, record
 from proto.frames import Reject
 
 RECEIVED = 1_772_359_200_000  # 2026-03-01T10:00:00Z
@@ -210,7 +210,7 @@ def test_the_ends_of_time_are_no_exception(form, edge):
         receive(said(event="Order Delivered", properties={"order_id": "o", "delivered_at": edge})),
     ]
     assert all(
-        isinstance(result, Reject) or envelope.restored(envelope.stored(result))
+        isinstance(result, Reject) or record.read(record.written(result))
         for result in results
     )
 
@@ -226,8 +226,8 @@ def test_a_secret_is_in_the_event_and_never_in_what_is_stored(form):
     message = receive(said(event="Verification Code Requested", properties=properties), form)
     assert message.event.code == "918273"
     assert b"918273" not in message.original
-    assert b"918273" not in envelope.stored(message)
-    assert envelope.restored(envelope.stored(message)).event.code == "•••"
+    assert b"918273" not in record.written(message)
+    assert record.read(record.written(message)).event.code == "•••"
 
 
 @FORMS
@@ -244,12 +244,12 @@ def test_a_secret_is_in_the_event_and_never_in_what_is_stored(form):
 )
 def test_a_stored_message_is_restored(form, message):
     received = receive(message, form)
-    assert envelope.restored(envelope.stored(received)) == received
+    assert record.read(record.written(received)) == received
 
 
 def test_stored_nonsense_is_an_error():
     with pytest.raises(msgspec.DecodeError):
-        envelope.restored(b"\x80")
+        record.read(b"\x80")
 
 
 def test_the_address_may_say_what_a_message_is():
@@ -261,3 +261,22 @@ def test_the_address_may_say_what_a_message_is():
 def test_a_zone_far_away_changes_nothing():
     zone = timezone(timedelta(hours=-11))
     assert envelope.corrected(RECEIVED, at(RECEIVED - 1).astimezone(zone), None) == RECEIVED - 1
+
+
+def test_a_message_that_was_never_on_a_wire_is_kept_field_by_field():
+    made = envelope.Message(
+        kind="track",
+        message_id="m1",
+        event_name="Order Prepared",
+        event=events.OrderPrepared(order_id="o1"),
+        timestamp=RECEIVED,
+        user_id="c1",
+    )
+    assert record.read(record.written(made)) == made
+
+
+def test_a_record_that_is_not_acceptable_any_more_says_why():
+    kept = record.written(receive(said(event="Order Prepared", properties={"order_id": "o1"})))
+    broken = kept.replace(b"order_id", b"order_no")
+    with pytest.raises(msgspec.DecodeError, match="not acceptable any more"):
+        record.read(broken)

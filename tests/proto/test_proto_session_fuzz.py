@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto import codec, envelope, events
+from proto import codec, events, record
 from proto.session import Close, Deliver, Grant, Reply, Session, State, Subscribed
 
 NOW = 1_772_359_200_000
@@ -89,8 +89,8 @@ def check(session, actions):
     for action in actions:
         if isinstance(action, Deliver):
             for message in action.messages:
-                stored = envelope.stored(message)
-                assert envelope.restored(stored).message_id == message.message_id
+                stored = record.written(message)
+                assert record.read(stored).message_id == message.message_id
                 assert message.timestamp <= NOW
                 if isinstance(message.event, events.VerificationCodeRequested):
                     assert b"918273" not in stored
