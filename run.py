@@ -114,6 +114,8 @@ async def _serve_until_stopped(configured: Settings, clock: Clock, *, demonstrat
     stopping = trio.Event()
     async with trio.open_nursery() as connections:
         connections.start_soon(_hear_signals, stopping, connections.cancel_scope)
+        for note in configured.idle:
+            log.warning("setting_idle", note=note)
         async with _open(configured, clock) as running, trio.open_nursery() as listening:
             made = await _first_keys(running)
             if demonstrate:
@@ -223,6 +225,8 @@ def _check(options: argparse.Namespace, configured: Settings) -> int:
         return 1
     if not options.json:
         names = ", ".join(one.name for one in configured.programmes)
+        for note in configured.idle:
+            print(f"Note: {note}.")
         print(f"Settings, programmes ({names}) and templates are in order.")
     return 0
 
@@ -232,7 +236,7 @@ def _untemplated(configured: Settings, known: Templates) -> Iterator[str]:
     for one in configured.programmes:
         for name in programme.templates_of(one):
             if name not in known.names:
-                yield f"programme {one.name} sends {name}, and templates/mail/{name}.mjml is missing"
+                yield f"programme {one.name}: templates/mail/{name}.mjml is missing"
 
 
 # replay

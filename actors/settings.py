@@ -9,7 +9,7 @@ in.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
@@ -97,10 +97,13 @@ class MaildirSection(Section, frozen=True):
 
 
 class DeliverySection(Section, frozen=True):
-    transport: Literal["maildir"] = "maildir"
+    transport: Literal["maildir", "smtp", "http"] = "maildir"
     rate_per_second: float = 50.0
     per_domain: dict[str, DomainSection] = {}
+    warm_up: dict[str, object] = {}
     maildir: MaildirSection = MaildirSection()
+    smtp: dict[str, object] = {}
+    http: dict[str, object] = {}
 
 
 class PressureSection(Section, frozen=True):
@@ -152,6 +155,8 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
+    """`idle` names the settings that are written and do nothing, in words for the operator."""
+
     shop: Shop
     database: Path
     maildir: Path
@@ -163,6 +168,7 @@ class Settings(msgspec.Struct, frozen=True):
     limits: pressure.Limits
     programmes: tuple[Programme, ...]
     keys: tuple[Key, ...]
+    idle: tuple[str, ...]
 
 
 ENVIRONMENT: Final[dict[str, KeyKind]] = {
@@ -188,6 +194,11 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
     """
     file = _read(path)
     shop, delivery = file.shop, file.delivery
+    if delivery.transport != "maildir":
+        raise Misconfigured(
+            f"delivery.transport: {delivery.transport!r} is not there yet in this release: "
+            'write "maildir"'
+        )
     if calendar.zone_of(shop.timezone) is None:
         raise Misconfigured(
             f"shop.timezone: {shop.timezone!r} is no time zone: write one like Europe/Paris"
@@ -214,7 +225,19 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         limits=_limits(file.pressure),
         programmes=_programmes(file.programmes),
         keys=(*map(_key, file.keys), *_from_environment(environment)),
+        idle=tuple(_idle(file)),
     )
+
+
+def _idle(file: File) -> Iterator[str]:
+    """A setting that has no effect is said aloud: an operator must not rely on it."""
+    delivery = file.delivery
+    if delivery.smtp or delivery.http or delivery.warm_up:
+        yield "delivery.smtp, delivery.http and delivery.warm_up do nothing with a Maildir"
+    if any(rates.connections is not None for rates in delivery.per_domain.values()):
+        yield "delivery.per_domain connections do nothing with a Maildir"
+    if file.mail.dkim is not None or file.mail.return_path_domain:
+        yield "mail.dkim and mail.return_path_domain do nothing with a Maildir"
 
 
 def _read(path: Path) -> File:

@@ -1,4 +1,4 @@
-"""The record of a message: what the journal and the quarantine keep of it, and how it is read again.
+"""The record of a message: what journal and quarantine keep of it, and how it is read again.
 
 What is kept is the message as it came (`Message.original`, with its unknown properties and without
 its secrets), who was allowed to say it, and when it happened by our clock. Read again, it goes
