@@ -182,6 +182,10 @@ class WarpClock(Clock):
             return math.inf
         return min((until - self.now()) / 1_000 / self._rate, NAP)
 
+    def resume(self, at: Instant) -> None:
+        """Go on from an instant reached in an earlier life, if it is later than this one."""
+        self._jump(at)
+
     def _jump(self, to: Instant) -> None:
         self._anchor, self._since = max(self.now(), to), time.monotonic_ns()
         for bell in self._bells:

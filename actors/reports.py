@@ -39,7 +39,7 @@ class Reports:
             if rows:
                 # A report that was not taken stands in its row, and comes again.
                 await self._intake.relay([(row.customer_id, _report(row)) for row in rows])
-            if len(rows) < AT_ONCE:
+            else:
                 await self._bell.rest()
         self._clock.dismiss(self._bell)
 

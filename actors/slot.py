@@ -22,6 +22,10 @@ SNAPSHOT_EVERY = 64
 NOT_WORTH_A_ROW = 8
 
 
+class Unreadable(Held):
+    """No snapshot of this customer can be read, and the journal is not whole."""
+
+
 class Slot:
     def __init__(self, state: State, snapshot_seq: int, fallbacks: int = 0) -> None:
         self.state = state
@@ -52,8 +56,8 @@ class Slot:
 def wake(customer_id: CustomerId, life: port.Life | None) -> Slot:
     """Bring a customer back from its newest readable snapshot and the journal after it.
 
-    Falls back to the older snapshot, then to all facts (law 7). Raises `Held` where nothing gives a
-    whole life.
+    Falls back to the older snapshot, then to all facts (law 7). Raises `Unreadable` where it would
+    need facts that the life does not bring along, `Held` where nothing gives a whole one.
     """
     if life is None:
         return Slot(State(customer_id=customer_id), 0)
@@ -64,7 +68,7 @@ def wake(customer_id: CustomerId, life: port.Life | None) -> Slot:
         if state is not None:
             return Slot(_replay(state, life), snapshot.seq, fallbacks)
     if life.journal and life.journal[0].seq != 0:
-        raise Held("no snapshot of this customer can be read, and the journal is not whole")
+        raise Unreadable
     return Slot(_replay(State(customer_id=customer_id), life), 0, len(life.snapshots))
 
 

@@ -14,24 +14,26 @@ on (law 8). A customer whose past cannot be read is held; nobody else notices (l
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
 import structlog
 
 from actors.catalogue import Catalogue
 from actors.clock import Clock, Nudged
 from actors.intake import Answer, Intake, Item
-from actors.slot import NOT_WORTH_A_ROW, SNAPSHOT_EVERY, Slot, wake
+from actors.slot import NOT_WORTH_A_ROW, SNAPSHOT_EVERY, Slot, Unreadable, wake
 from actors.store import port
 from ecrm import customer, effects, facts, mail, messages, moment
 from ecrm.errors import Held, StoreBroken
-from ecrm.moment import CustomerId, Instant
+from ecrm.moment import CustomerId, Instant, Seq
 from ecrm.rules import Rules
-from ecrm.state import VISITOR
+from ecrm.state import VISITOR, State
 from proto import envelope, events, notices
 
 log = structlog.get_logger()
@@ -181,13 +183,20 @@ class System:
         lives = await self.store.load(cold)
         for customer_id in cold:
             try:
-                slot = wake(customer_id, lives.get(customer_id))
+                slot = await self._wake(lives[customer_id])
             except Held as held:
                 self._held[customer_id] = str(held)
                 log.error("customer_held", customer=customer_id, reason=str(held))
             else:
                 self.fallbacks += slot.fallbacks
                 self._slots[customer_id] = slot
+
+    async def _wake(self, life: port.Life) -> Slot:
+        try:
+            return wake(life.customer_id, life)
+        except Unreadable:
+            whole = await self.store.journal(life.customer_id, before=None, limit=sys.maxsize)
+            return wake(life.customer_id, msgspec.structs.replace(life, journal=tuple(whole)))
 
     # Turns: no await from here to the commit.
 
@@ -206,32 +215,38 @@ class System:
 
     def _turn(self, item: Item, batch: Batch, now: Instant) -> Answer:
         message = item.message
-        if isinstance(message, envelope.Message):
-            if isinstance(message.event, events.ProductUpserted):
-                batch.rows.products.append(self.catalogue.upsert(message.event, now))
-                return TAKEN
-            message = self.catalogue.enrich(message)
+        if isinstance(message, envelope.Message) and isinstance(
+            message.event, events.ProductUpserted
+        ):
+            batch.rows.products.append(self.catalogue.upsert(message.event, now))
+            return TAKEN
         if item.customer_id in self._held:
             return self._refuse_held(item, batch, now)
         slot = self._slots[item.customer_id]
         now = max(now, slot.state.now)
         try:
-            taken = customer.turn(
-                self.rules,
-                slot.state,
-                message,
-                moment.moment_of(item.customer_id, slot.state.seq, now),
-            )
+            taken = self._decide(message, slot.state, now)
+            row = _journal_row(item, slot.state.seq, taken) if taken.facts else None
         except Exception as error:  # noqa: BLE001 - whatever a decision raises is poison (law 8)
             return self._quarantine(item, batch, now, error)
         self.turns += 1
         self._settle_row(item, batch)
-        if taken.facts:
+        if row is not None:
             batch.slots.add(item.customer_id)
-            self._write(item, slot, taken, batch)
+            self._write(row, slot, taken, batch)
+        elif isinstance(message, messages.Tick):
+            # What rang was no timer of this customer's: the row must not ring for ever.
+            slot.alarm = taken.alarm
+            batch.rows.alarms.append(port.AlarmRow(item.customer_id, taken.alarm))
         self._slots.move_to_end(item.customer_id)
         slot.used_at = now
         return TAKEN
+
+    def _decide(self, message: messages.Incoming, state: State, now: Instant) -> customer.Taken:
+        if isinstance(message, envelope.Message):
+            message = self.catalogue.enrich(message)
+        at = moment.moment_of(state.customer_id, state.seq, now)
+        return customer.turn(self.rules, state, message, at)
 
     def _refuse_held(self, item: Item, batch: Batch, now: Instant) -> Answer:
         """A held customer hears nothing until it is released; its rows must not knock for ever."""
@@ -246,25 +261,16 @@ class System:
                 pass
         return Answer("held", reason)
 
-    def _write(self, item: Item, slot: Slot, taken: customer.Taken, batch: Batch) -> None:
-        before, now, rows = slot.state, taken.after.now, batch.rows
-        rows.journal.append(
-            port.JournalRow(
-                customer_id=item.customer_id,
-                seq=before.seq,
-                count=len(taken.facts),
-                at=now,
-                message=messages.encode(item.message),
-                facts=facts.encode(taken.facts),
-            )
-        )
+    def _write(self, row: port.JournalRow, slot: Slot, taken: customer.Taken, batch: Batch) -> None:
+        who, now, rows = row.customer_id, taken.after.now, batch.rows
+        rows.journal.append(row)
         slot.state = taken.after
-        batch.turns.append((item.customer_id, taken.facts))
+        batch.turns.append((who, taken.facts))
         if taken.alarm != slot.alarm:
             slot.alarm = taken.alarm
-            rows.alarms.append(port.AlarmRow(item.customer_id, taken.alarm))
+            rows.alarms.append(port.AlarmRow(who, taken.alarm))
         for index, effect in enumerate(taken.effects):
-            self._ask(effect, f"{item.customer_id}/{before.seq}/{index}", now, batch)
+            self._ask(effect, f"{who}/{row.seq}/{index}", now, batch)
         if slot.behind >= SNAPSHOT_EVERY:
             rows.snapshots.append(slot.snapshot(now))
 
@@ -377,6 +383,17 @@ def _customer_of(message: envelope.Message) -> CustomerId:
     if message.user_id:
         return CustomerId(message.user_id)
     return CustomerId(f"{VISITOR}{message.anonymous_id}" if message.anonymous_id else SHOP)
+
+
+def _journal_row(item: Item, seq: Seq, taken: customer.Taken) -> port.JournalRow:
+    return port.JournalRow(
+        customer_id=item.customer_id,
+        seq=seq,
+        count=len(taken.facts),
+        at=taken.after.now,
+        message=messages.encode(item.message),
+        facts=facts.encode(taken.facts),
+    )
 
 
 def _dedupe_key(customer_id: CustomerId, message_id: str) -> bytes:

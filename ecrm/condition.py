@@ -57,6 +57,9 @@ Condition = Compare | Not | All | AnyOf
 
 ALWAYS: Final = All()
 
+# Nobody reads a longer one, and Python's own reader gives up on what is nested too deep.
+LONGEST: Final = 1_000
+
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """`failed` reads like "orders.count was 2, needs == 1"; it is empty where `holds`."""
@@ -90,6 +93,8 @@ def parse(text: str) -> Condition:
     """Read a condition. Raises ValueError, quoting the part that is not understood."""
     if not text.strip():
         return ALWAYS
+    if len(text) > LONGEST:
+        raise ValueError(f"{text[:40]!r}... is no condition: it has over {LONGEST} characters")
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:

@@ -253,9 +253,9 @@ def parse(message: bytes) -> EmailMessage:
 
 
 def text_of(letter: EmailMessage) -> str:
-    """The text part, with the spaces that do not break made plain."""
+    """The text part, with plain line ends and with the spaces that do not break made plain."""
     part = letter.get_body(("plain",))
-    return str(part.get_content()).translate({0xA0: " ", 0x202F: " "})
+    return str(part.get_content()).translate({0xA0: " ", 0x202F: " ", 0x0D: None})
 
 
 def instant(text: str) -> Instant:
@@ -272,6 +272,7 @@ def local(at: Instant) -> str:
 async def open_world(
     folder: Path, mock: MockClock, start: str = "2026-03-02 10:00", **changes: Any
 ) -> AsyncIterator[World]:
+    folder.mkdir(exist_ok=True)
     clock = TrioClock(Instant(instant(start) - round(trio.current_time() * 1_000)))
     async with (
         trio.open_nursery() as nursery,

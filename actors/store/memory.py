@@ -104,6 +104,7 @@ class MemoryStore:
         self._dead = False
         self._lock = trio.Lock()
         self._journal: dict[CustomerId, list[JournalRow]] = {}
+        self._last_at: Instant | None = None
         self._snapshots: dict[CustomerId, list[SnapshotRow]] = {}
         self._alarms: dict[CustomerId, Instant] = {}
         self._outbox: dict[str, _Queued] = {}
@@ -170,6 +171,7 @@ class MemoryStore:
     def _keep_turns(self, commit: Commit) -> None:
         for row in commit.journal:
             if row.count:
+                self._last_at = row.at
                 turns = self._journal.setdefault(row.customer_id, [])
                 turns.insert(bisect_left(turns, row.seq, key=lambda turn: turn.seq), row)
         for snapshot in commit.snapshots:
@@ -348,6 +350,10 @@ class MemoryStore:
         async with self._turn():
             queued = self._outbox.get(mail_id)
             return queued.row.mail if queued else None
+
+    async def last_at(self) -> Instant | None:
+        async with self._turn():
+            return self._last_at
 
     async def size(self) -> StoreSize:
         async with self._turn():

@@ -251,6 +251,10 @@ SELECT customers, events, facts,
     (SELECT count(*) FROM holds)
 FROM totals;
 
+-- name: last_at
+-- last_at: a service that starts on a clock of its own, to go on where it was
+SELECT at FROM journal ORDER BY rowid DESC LIMIT 1;
+
 -- name: holds
 -- holds: the console
 SELECT customer_id, at, reason FROM holds ORDER BY at, customer_id;

@@ -191,6 +191,10 @@ class SqliteStore:
         [row] = await self._rows("size")
         return StoreSize(*row)
 
+    async def last_at(self) -> Instant | None:
+        rows = await self._rows("last_at")
+        return Instant(rows[0][0]) if rows else None
+
     async def holds(self) -> list[HoldRow]:
         return [HoldRow(*row) for row in await self._rows("holds")]
 

@@ -41,7 +41,11 @@ class Maildir:
 
     def _write(self, letters: list[Letter]) -> list[Handed]:
         handed = [self._write_one(letter) for letter in letters]
-        _sync_folder(self.folder / "new")
+        try:
+            _sync_folder(self.folder / "new")
+        except OSError as error:
+            # The files may be there and may not last: written again they are still one each.
+            return [_again(letter, error) for letter in letters]
         return handed
 
     def _write_one(self, letter: Letter) -> Handed:
@@ -54,7 +58,7 @@ class Maildir:
                 os.fsync(file.fileno())
             draft.rename(self.folder / "new" / name)
         except OSError as error:
-            return Handed(letter.mail.mail_id, "retry", f"maildir: {error.strerror}")
+            return _again(letter, error)
         return Handed(letter.mail.mail_id, "accepted", f"maildir: new/{name}")
 
     def _has(self, mail: Mail) -> bool:
@@ -62,6 +66,10 @@ class Maildir:
         # A mail reader moves what was seen to `cur`, and writes its flags behind the name.
         seen = self.folder.glob(f"cur/{name}*")
         return (self.folder / "new" / name).exists() or any(seen)
+
+
+def _again(letter: Letter, error: OSError) -> Handed:
+    return Handed(letter.mail.mail_id, "retry", f"maildir: {error.strerror}")
 
 
 def _file_name(mail: Mail) -> str:

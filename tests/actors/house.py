@@ -1,8 +1,8 @@
 """The hands of the service over the store in memory, one by one or together.
 
-A `House` is what a process holds; `Shelf.house()` opens one on what an earlier house has left on
-the store, as a new process would. What is told is counted by hand: a test offers messages and says
-when a round is taken, or lets everything run on the virtual clock.
+A `House` is what a process holds; `restarted` opens another one on what it has left on the store,
+as the next process would. A test offers messages and says when a round is taken, or lets everything
+run on the virtual clock.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from actors.alarms import Alarms
 from actors.catalogue import Catalogue
 from actors.clock import Clock
 from actors.reports import Reports
-from actors.store.memory import MemoryStore
 from actors.system import System
 from ecrm import facts, programme
 from ecrm.condition import Compare
 from ecrm.mail import Mail
 from ecrm.moment import Instant
 from ecrm.rules import Rules
-from proto import envelope, events
+from proto import envelope, events, record
 from tests.lives import shop
 
 # Monday 2 March 2026, ten in the morning in Paris.
@@ -60,9 +59,10 @@ class Nudges:
 
 
 class House:
-    def __init__(self, store, clock, rules=None):
+    def __init__(self, store, clock, rules=None, *, name="m"):
         self.store = store
         self.clock = clock
+        self.name = name
         self.system = System(store, clock, rules or Rules(shop()), Catalogue())
         self.alarms = Alarms(store, clock, self.system.intake)
         self.reports = Reports(store, clock, self.system.intake)
@@ -71,15 +71,17 @@ class House:
         self.system.listeners.append(self.notices.append)
         self._numbers = count(1)
 
+    def restarted(self, rules=None):
+        return House(self.store, self.clock, rules, name=f"{self.name}'")
+
     def message(self, user, event, message_id=None, *, kind="track", name=None, **more):
         return envelope.Message(
             kind=kind,
-            message_id=message_id or f"m{next(self._numbers)}",
+            message_id=message_id or f"{self.name}{next(self._numbers)}",
             event_name=name or events.NAMES[type(event)],
             event=event,
             timestamp=self.clock.now(),
             user_id=user,
-            original=b"as it came",
             **more,
         )
 
@@ -139,11 +141,10 @@ class House:
 
     def told(self, user):
         """The ids of the messages in a customer's journal, in order."""
-        kinds = (facts.Happened,)
         return [
-            envelope.restored(row.message).message_id
+            record.read(row.message).message_id
             for row in self.rows(user)
-            if isinstance(facts.decode(row.facts)[0], kinds)
+            if isinstance(facts.decode(row.facts)[0], facts.Happened)
         ]
 
     def outbox(self):
@@ -170,17 +171,11 @@ def a_mail(mail_id="mail-1", *, lane=1, to="ana@customers.example", at=START, **
     return Mail(mail_id=mail_id, mail_class=kind, lane=lane, to=to, at=at, **(fields | more))
 
 
-def raising(after):
-    """A programme that whoever registers is in, and whose one step raises when it is due."""
-    step = programme.MarkStep(
-        name="breaks",
-        delay=programme.After(after),
-        at=None,
-        # The parser knows no such operator.
-        when=Compare("orders.count", "~", 1),
-    )
+def marking(after, name="marked", when=programme.condition.ALWAYS):
+    """A programme that whoever registers is in, and that leaves a mark `after` so long."""
+    step = programme.MarkStep(name=name, delay=programme.After(after), at=None, when=when)
     return programme.Programme(
-        name="raising",
+        name="marking",
         doc="",
         enrol=("Registered",),
         when=programme.condition.ALWAYS,
@@ -189,3 +184,8 @@ def raising(after):
         per="",
         steps=(step,),
     )
+
+
+def raising(after):
+    """The same, and its condition raises when it is looked at: the parser knows no such operator."""
+    return marking(after, when=Compare("orders.count", "~", 1))

@@ -192,6 +192,12 @@ async def test_the_journal_is_read_backwards_page_by_page(store):
     assert [[row.seq for row in page] for page in (newest, older, oldest)] == [[3, 4], [1, 2], [0]]
 
 
+async def test_the_last_instant_is_that_of_the_newest_turn(store):
+    assert await store.last_at() is None
+    await store.commit(Commit(journal=[turn("bea", 0), turn("ana", 0)]))
+    assert await store.last_at() == turn("ana", 0).at
+
+
 async def test_a_hold_keeps_its_first_reason_until_it_is_released(store):
     await store.commit(Commit(holds=[HoldRow("bea", NOW + 1, "unreadable")]))
     await store.commit(

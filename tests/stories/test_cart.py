@@ -394,8 +394,8 @@ async def test_a_cart_mail_has_all_headers_of_marketing(autojump_clock, world):
     assert {part["Content-Transfer-Encoding"] for part in letter.iter_parts()} == {
         "quoted-printable"
     }
-    (mail_id,) = world.service_mail_ids()
-    assert letter["Message-ID"] == f"<{mail_id}.2@news.boutique.example>"
+    (row,) = (await world.ask("queue"))["result"]["mails"]
+    assert letter["Message-ID"] == f"<{row['mail']}.2@news.boutique.example>"
     assert letter["X-Ecrm-Kind"] == "k07"
     assert letter["X-Ecrm-Programme"] == "cart/reminder"
     assert letter["X-Ecrm-Customer"] == "zoe"

@@ -1,0 +1,172 @@
+"""A customer's whole year through the real service, and the same year through the pure core.
+
+What the gateway, the turn loop, SQLite, the alarms and delivery make of a year's messages is what
+the core alone makes of them: fact for fact, mail for mail, instant for instant.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from ecrm import facts, moment
+from ecrm.moment import Duration
+from ecrm.state import earliest_timer
+from proto import codec, reception
+from tests.lives import Life
+from tests.worlds import instant, local, open_world
+
+ZOE = {"email": "zoe@customers.example", "firstName": "Zoé", "locale": "fr-FR"}
+CONSENT = {"purpose": "email_marketing", "state": "granted"}
+DENIAL = {"purpose": "email_marketing", "state": "denied"}
+
+
+def put(product: str, price: float = 20) -> dict[str, object]:
+    return {"product_id": product, "name": product, "price": price, "cart_id": "k"}
+
+
+def order(order_id: str, *products: str) -> dict[str, object]:
+    lines = [{"product_id": product, "name": product, "price": 20} for product in products]
+    return {
+        "order_id": order_id,
+        "total": 20 * len(lines),
+        "currency": "EUR",
+        "products": lines,
+    }
+
+
+def parcel(order_id: str) -> dict[str, object]:
+    return {"order_id": order_id, "fulfillment_id": "p1", "tracking_number": f"6A{order_id}"}
+
+
+YEAR = (
+    # She registers, and buys nothing for a month.
+    ("2026-01-05 09:00", "identify", ZOE),
+    ("2026-01-05 09:00", "Signed Up", {}),
+    ("2026-01-05 09:01", "Consent Updated", CONSENT),
+    # A cart late at night, left at the payment, and bought after the offer.
+    ("2026-02-10 23:10", "Product Added", put("cup")),
+    ("2026-02-10 23:20", "Checkout Started", {"cart_id": "k"}),
+    ("2026-02-10 23:25", "Payment Info Entered", {"cart_id": "k"}),
+    ("2026-02-13 12:00", "Order Completed", order("o1", "cup")),
+    ("2026-02-13 12:02", "Order Paid", order("o1", "cup")),
+    ("2026-02-13 16:00", "Order Prepared", {"order_id": "o1"}),
+    ("2026-02-14 10:00", "Order Fulfilled", parcel("o1")),
+    ("2026-02-17 11:00", "Order Delivered", {"order_id": "o1"}),
+    ("2026-03-02 18:00", "Survey Answered", {"survey_id": "site/o1", "score": 5}),
+    # A cart over the night in which the clocks go forward.
+    ("2026-03-28 22:30", "Product Added", put("pot", 64)),
+    ("2026-03-28 22:31", "Product Viewed", {"product_id": "tray"}),
+    ("2026-04-20 20:00", "Product Reviewed", {"product_id": "cup", "rating": 4}),
+    # Two orders that leave together, one of them delivered late, the other sent back.
+    ("2026-05-04 08:30", "Order Completed", order("o2", "pot", "tea")),
+    ("2026-05-04 08:30", "Order Paid", order("o2", "pot", "tea")),
+    ("2026-05-04 08:40", "Order Completed", order("o3", "tray")),
+    ("2026-05-04 08:40", "Order Paid", order("o3", "tray")),
+    ("2026-05-05 07:00", "Order Fulfilled", parcel("o2")),
+    ("2026-05-05 07:00", "Order Fulfilled", parcel("o3")),
+    ("2026-05-19 19:00", "Order Delivered", {"order_id": "o2"}),
+    ("2026-05-25 10:00", "Order Refunded", {"order_id": "o3"}),
+    ("2026-05-25 10:00", "Order Refunded", {"order_id": "o2", "products": [{"product_id": "tea"}]}),
+    # A holiday far away, a cart there, emptied; another kept.
+    ("2026-07-10 06:00", "identify", {"timezone": "Pacific/Auckland"}),
+    ("2026-07-11 10:00", "Product Added", put("hat")),
+    ("2026-07-11 10:50", "Cart Emptied", {"cart_id": "k"}),
+    ("2026-07-13 15:00", "Product Added", put("bag")),
+    ("2026-07-20 09:00", "Order Completed", order("o4", "bag")),
+    ("2026-07-20 09:00", "Order Cancelled", {"order_id": "o4"}),
+    ("2026-08-01 12:00", "identify", {"timezone": "Europe/Paris", "locale": "en-GB"}),
+    # A cart whose offer falls on the Sunday in which the clocks go back.
+    ("2026-10-23 02:15", "Product Added", put("lamp", 89)),
+    ("2026-10-30 09:00", "Order Paid", order("o5", "lamp")),
+    ("2026-10-31 09:00", "Order Fulfilled", parcel("o5")),
+    ("2026-11-10 09:00", "Shipment Updated", {"order_id": "o5", "status": "lost"}),
+    # She has enough; what she buys is still confirmed.
+    ("2026-12-01 09:00", "Consent Updated", DENIAL),
+    ("2026-12-05 09:00", "Product Added", put("tea")),
+    ("2026-12-08 09:00", "Order Paid", order("o6", "tea")),
+)
+END = "2027-01-05 09:00"
+
+
+def messages():
+    for number, (at, name, told) in enumerate(YEAR):
+        said = {"type": "track", "event": name, "properties": told}
+        if name == "identify":
+            said = {"type": "identify", "traits": told}
+        yield at, {**said, "messageId": f"m{number}", "userId": "zoe"}
+
+
+async def lived_in(world) -> float:
+    """Live the year in a world; the processor time it took, in seconds."""
+    began = time.process_time()
+    shop = await world.shop()
+    for at, said in messages():
+        await world.until(at)
+        assert await shop.client.send([said]) == []
+        await world.passes(0)
+    await world.until(END)
+    return time.process_time() - began
+
+
+def lived_by_the_core(rules) -> Life:
+    life = Life(customer_id="zoe", rules=rules, start=YEAR[0][0])
+    for at, said in messages():
+        lives_until(life, at)
+        written = msgspec.json.encode(said)
+        life.take(reception.receive(codec.JSON, written, life.now, "secret"))
+        life.reports("accepted")
+    lives_until(life, END)
+    return life
+
+
+def lives_until(life: Life, at: str) -> None:
+    """As delivery does where nothing waits, every mail is reported at the instant it is decided."""
+    then = instant(at)
+    while (due := earliest_timer(life.state)) is not None and due <= then:
+        life.sleeps(Duration(due - life.now)).reports("accepted")
+    life.sleeps(Duration(then - life.now))
+
+
+def without_replies(past):
+    """The transport's own words are its own."""
+    return [
+        msgspec.structs.replace(fact, response="") if isinstance(fact, facts.Heard) else fact
+        for fact in past
+    ]
+
+
+async def test_a_year_in_the_service_is_the_year_the_core_decides(autojump_clock, tmp_path):
+    async with open_world(tmp_path, autojump_clock, YEAR[0][0]) as world:
+        await lived_in(world)
+        life = lived_by_the_core(world.service.system.rules)
+        sent = [
+            (
+                letter["Message-ID"].partition(".")[0].strip("<"),
+                letter["X-Ecrm-Kind"],
+                letter["X-Ecrm-Programme"],
+                moment.parse_instant(letter["X-Ecrm-At"]),
+            )
+            for letter in world.letters()
+        ]
+        decided = [
+            (mail.mail_id, mail.kind, f"{mail.programme}/{mail.step}", mail.at)
+            for mail in sorted(
+                (fact.mail for fact in life.of(facts.MailRequested)),
+                key=lambda mail: (mail.at, mail.kind),
+            )
+        ]
+        assert sent == decided
+        assert without_replies(await world.past("zoe")) == life.facts
+        kept = (await world.ask("inspect", customer="zoe"))["result"]["state"]
+        assert kept == msgspec.to_builtins(life.state)
+        import pprint; pprint.pprint([(kind, p, local(at)) for _, kind, p, at in sent]); pprint.pprint(await world.unsent("zoe"))
+
+
+async def test_a_year_takes_less_than_a_second(autojump_clock, tmp_path):
+    for folder in ("warm", "timed"):
+        async with open_world(tmp_path / folder, autojump_clock, YEAR[0][0]) as world:
+            taken = await lived_in(world)
+    print(taken)
+    assert taken < 1

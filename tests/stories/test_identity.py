@@ -1,0 +1,183 @@
+"""Who a visitor turns out to be: what was left as a visitor is reminded to the person, once."""
+
+from __future__ import annotations
+
+from tests.worlds import Unsent, text_of
+
+
+async def test_a_visitors_cart_is_reminded_to_the_person_they_turn_out_to_be(
+    autojump_clock, world
+):
+    shop = await world.shop()
+    await shop.adds("?v1", "cup")
+    await world.until("2026-03-02 10:30")
+    await shop.identify("zoe", visitor="v1", email="zoe@customers.example", firstName="Zoé")
+    await shop.consents("zoe")
+    await world.until("2026-03-04 10:00")
+    # The hour counts from when the visitor put it aside, not from when we learnt who it was.
+    assert world.mails() == world.mails("zoe")
+    assert world.kinds("zoe") == [("k07", "2026-03-02 11:00"), ("k08", "2026-03-04 10:00")]
+    first, _ = world.letters()
+    assert "Bonjour Zoé," in text_of(first)
+    assert "- cup – 10,00 €" in text_of(first)
+
+
+async def test_who_is_known_an_hour_later_is_reminded_then_and_once(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("?v1", "cup")
+    await world.until("2026-03-02 12:30")
+    await shop.identify("zoe", visitor="v1")
+    await shop.identify("zoe", visitor="v1")
+    await world.until("2026-03-03 10:00")
+    assert world.kinds() == [("k07", "2026-03-02 12:30")]
+    # As a visitor nobody had agreed to anything.
+    assert await world.unsent("visitor:v1") == [
+        Unsent("k07", "cart/reminder", "consent"),
+        Unsent("k08", "cart/offer", "stop_condition"),
+    ]
+
+
+async def test_who_is_known_too_late_gets_the_offer_but_no_reminder(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("?v1", "cup")
+    await world.until("2026-03-02 13:01")
+    await shop.identify("zoe", visitor="v1")
+    await world.until("2026-03-04 10:00")
+    assert world.kinds() == [("k08", "2026-03-04 10:00")]
+    assert await world.unsent("zoe") == [Unsent("k07", "cart/reminder", "deadline")]
+
+
+async def test_an_alias_joins_two_lives_as_an_identify_does(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("?v1", "cup")
+    await shop.say("alias", "zoe", previousId="v1")
+    await world.until("2026-03-03 10:00")
+    assert world.kinds() == [("k07", "2026-03-02 11:00")]
+
+
+async def test_the_carts_of_both_lives_become_one(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("zoe", "pot")
+    await world.until("2026-03-02 10:20")
+    await shop.adds("?v1", "cup")
+    await world.until("2026-03-02 10:30")
+    await shop.identify("zoe", visitor="v1")
+    await world.until("2026-03-03 10:00")
+    assert world.kinds() == [("k07", "2026-03-02 11:20")]
+    text = text_of(world.letter("k07"))
+    assert "- pot" in text
+    assert "- cup" in text
+
+
+async def test_an_order_of_the_visitor_stops_the_reminder_of_the_person(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("zoe", "cup")
+    await world.until("2026-03-02 10:20")
+    await shop.track("?v1", "Order Completed", order_id="o1", total=10, currency="EUR")
+    await world.until("2026-03-02 10:30")
+    await shop.identify("zoe", visitor="v1")
+    await world.until("2026-03-20 10:00")
+    assert world.kinds() == []
+    assert await world.unsent("zoe") == [Unsent("k07", "cart/reminder", "stop_condition")]
+
+
+async def test_an_order_of_the_person_stops_the_reminder_of_what_the_visitor_left(
+    autojump_clock, world
+):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("?v1", "cup")
+    await world.until("2026-03-02 10:20")
+    await shop.track("zoe", "Order Completed", order_id="o1", total=10, currency="EUR")
+    await world.until("2026-03-02 10:30")
+    await shop.identify("zoe", visitor="v1")
+    await world.until("2026-03-20 10:00")
+    assert world.kinds() == []
+
+
+async def test_what_a_visitor_puts_aside_after_the_persons_order_is_reminded(
+    autojump_clock, world
+):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.track("zoe", "Order Completed", order_id="o1", total=10, currency="EUR")
+    await world.until("2026-03-02 10:20")
+    await shop.adds("?v1", "cup")
+    await shop.identify("zoe", visitor="v1")
+    await world.until("2026-03-03 10:00")
+    assert world.kinds() == [("k07", "2026-03-02 11:20")]
+
+
+async def test_what_a_known_visitor_does_without_signing_in_is_the_persons(autojump_clock, world):
+    shop = await world.shop()
+    await shop.identify("zoe", visitor="v1", email="zoe@customers.example")
+    await shop.consents("zoe")
+    await shop.adds("?v1", "cup")
+    await world.until("2026-03-02 11:00")
+    assert world.kinds("zoe") == [("k07", "2026-03-02 11:00")]
+
+
+async def test_a_visitors_consent_comes_along_and_never_outvotes_the_persons_own(
+    autojump_clock, world
+):
+    shop = await world.shop()
+    for user in ("yes", "no"):
+        await shop.consents(f"?{user}")
+        await shop.adds(f"?{user}", "cup")
+    await shop.consents("no", "denied")
+    for user in ("yes", "no"):
+        await shop.identify(user, visitor=user, email=f"{user}@customers.example")
+    await world.until("2026-03-02 11:00")
+    assert world.kinds("yes") == [("k07", "2026-03-02 11:00")]
+    assert world.kinds("no") == []
+
+
+# One computer, two people.
+
+
+async def test_the_second_person_on_a_computer_learns_nothing_of_the_first(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("ana", firstName="Ana")
+    await shop.knows("bob", firstName="Bob")
+    await shop.adds("?v1", "secret-present")
+    await shop.identify("ana", visitor="v1")
+    await world.until("2026-03-02 10:30")
+    await shop.identify("bob", visitor="v1")
+    await shop.adds("?v1", "tray")
+    await world.until("2026-03-20 10:00")
+    ana = [text_of(x) for x in world.letters() if x["X-Ecrm-Customer"] == "ana"]
+    bob = [text_of(x) for x in world.letters() if x["X-Ecrm-Customer"] == "bob"]
+    assert [mail.at for mail in world.mails("ana")] == ["2026-03-02 11:00", "2026-03-04 10:00"]
+    assert [mail.at for mail in world.mails("bob")] == ["2026-03-02 11:30", "2026-03-04 10:30"]
+    assert all("secret-present" in text and "tray" not in text for text in ana)
+    assert all("tray" in text and "secret-present" not in text for text in bob)
+    assert "secret-present" not in str(await world.ask("inspect", customer="bob"))
+
+
+async def test_the_order_of_the_second_person_does_not_stop_the_first_ones_reminder(
+    autojump_clock, world
+):
+    shop = await world.shop()
+    await shop.knows("ana")
+    await shop.knows("bob")
+    await shop.adds("?v1", "cup")
+    await shop.identify("ana", visitor="v1")
+    await shop.identify("bob", visitor="v1")
+    await shop.track("?v1", "Order Completed", order_id="o1", total=10, currency="EUR")
+    await world.until("2026-03-03 10:00")
+    assert world.kinds() == [("k07", "2026-03-02 11:00")]
+    assert world.mails()[0].to == "ana@customers.example"
+
+
+async def test_visitors_of_the_same_name_as_a_person_are_somebody_else(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("?zoe", "cup")
+    await world.until("2026-03-02 11:00")
+    assert world.kinds() == []
+    assert [mail.reason for mail in await world.unsent("visitor:zoe")] == ["consent"]
