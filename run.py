@@ -12,6 +12,7 @@ status: 0 done, 1 failed with one line on stderr saying what to do, 2 wrong usag
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -122,6 +123,8 @@ async def _serve_until_stopped(configured: Settings, clock: Clock, *, demonstrat
                 await demo.seed(running)
             port = await listening.start(_listen, running, connections)
             _announce(configured, port, made, demonstrate=demonstrate)
+            # What is there by now stays: the collector need not look at it again (style §4.7).
+            gc.freeze()
             await stopping.wait()
             # No new sockets from here; leaving the service tells goodbye to those who are there.
             listening.cancel_scope.cancel()
@@ -203,7 +206,8 @@ def _announce(
             out.print(f"  {kind:<12} {key}")
     if demonstrate:
         operator = made.get("operator", "$ECRM_OPERATOR_KEY")
-        ask = f"python run.py console --key {operator}"
+        python = os.path.relpath(sys.executable)
+        ask = f"{python} run.py console --key {operator}"
         out.print("\nTry, in another terminal:")
         out.print(f"  {ask} -c status")
         out.print(f"  {ask} -c 'clock advance 3h'")
@@ -330,9 +334,10 @@ def _show(result: replay.Result, folder: Path | None) -> None:
         ("put off by reason", result.deferred_by_reason),
         ("mails by day", result.mails_by_day),
     ):
-        table = Table(title=title, title_justify="left", show_header=False)
+        table = Table(show_header=False)
         for name, count in counts.items():
             table.add_row(name, f"{count:,}")
+        out.print(f"\n[bold]{title}[/]")
         out.print(table)
     if folder is not None:
         out.print(f"The mails are in {folder / 'mail' / 'new'}")

@@ -24,7 +24,7 @@ from actors.store import port
 from actors.system import System
 from ecrm import explain, facts, moment
 from ecrm.errors import EcrmError, Held
-from ecrm.moment import CustomerId
+from ecrm.moment import CustomerId, Instant
 from ecrm.state import State
 from proto import session
 
@@ -181,7 +181,7 @@ class Console:
         turns = await self._store.journal(state.customer_id, before=None, limit=JOURNAL_SHOWN)
         return {
             "customer": state.customer_id,
-            "state": msgspec.to_builtins(state),
+            "state": _readable(msgspec.to_builtins(state)),
             "timers": _timers(state),
             "journal": [_turn(row) for row in turns],
         }
@@ -234,6 +234,24 @@ class Console:
 
 def _error(request_id: int | str | None, code: str, reason: str) -> Plain:
     return {"id": request_id, "ok": False, "error": {"code": code, "reason": reason}}
+
+
+# Where the state holds instants: by the names of its fields, and as the values of these maps.
+_INSTANTS: Final = frozenset(("now", "at", "until", "due"))
+_MAPS_OF_INSTANTS: Final = frozenset(("timers", "clocks", "marks", "ended"))
+
+
+def _readable(value: object, name: str = "", of: str = "") -> object:
+    """A state as plain values, its instants written out."""
+    match value:
+        case dict():
+            return {key: _readable(inner, str(key), name) for key, inner in value.items()}
+        case list():
+            return [_readable(inner, name, of) for inner in value]
+        case int() if name in _INSTANTS or name.endswith("_at") or of in _MAPS_OF_INSTANTS:
+            return moment.format_instant(Instant(value))
+        case _:
+            return value
 
 
 def _timers(state: State) -> list[Plain]:

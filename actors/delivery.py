@@ -27,7 +27,6 @@ from actors.transports.port import Handed, Letter, Transport
 from ecrm import mail
 from ecrm.delivery import retry
 from ecrm.delivery.limiter import Limit, Limiter
-from ecrm.errors import EcrmError
 from ecrm.mail import Lane
 from ecrm.moment import NEVER, Instant, seconds
 
@@ -164,7 +163,7 @@ class Delivery:
             return Letter(wanted, row.body)
         try:
             return Letter(wanted, self._composer.compose(wanted).bytes)
-        except EcrmError as error:
+        except Exception as error:  # noqa: BLE001 - one mail's fault must not stop the others
             # Not the recipient's fault and not the network's: a person must look at it.
             log.error(
                 "mail_not_built", mail=row.mail_id, template=wanted.template, error=str(error)
@@ -203,15 +202,20 @@ class Delivery:
     async def _next(self) -> Instant:
         """When there will be something to do: a mail due, and a token for it."""
         now = self._clock.now()
+        full = self._full(now)
         tokens = [
             (lanes, self.limiter.next_at(EVERYWHERE, self._limit, lanes[0], now))
             for lanes in (OWED, OPTIONAL)
         ]
         if all(token <= now for _, token in tokens):
             tokens = [(ALL_LANES, now)]
-        found = NEVER
+        # A domain that is full now is looked at again when it has room.
+        found = min(
+            (self.limiter.next_at(name, self._per_domain[name], 0, now) for name in full),
+            default=NEVER,
+        )
         for lanes, token in tokens:
-            due = await self._store.next_send(lanes)
+            due = await self._store.next_send(lanes, full)
             if due is not None:
                 found = min(found, max(due, token))
         return found

@@ -5,8 +5,8 @@ Rules, from what was measured of trio-websocket (style §4.6):
 - whatever a connection's handler raises ends that connection and no other;
 - the reader never waits for the turn loop: what the intake does not take is answered `busy`, so
   pings are answered while the service is;
-- one writer per connection, which gathers the answers that came meanwhile into few frames; a reader
-  too slow for its notices is closed with 1013;
+- one writer per connection, which gathers the answers that came meanwhile into few frames; who
+  does not read what it is told is closed with 1013, and cut off where it does not even read that;
 - at a stop everybody is told goodbye (1001) before the intake drains.
 """
 
@@ -33,7 +33,7 @@ HELLO_WITHIN: Final = 10.0
 CLOSE_WITHIN: Final = 5.0
 # The wire's own limit is answered in words; beyond this nobody is worth the memory.
 HARD_LIMIT: Final = 4 * 1024 * 1024
-NOTICES_WAITING: Final = 1_024
+FRAMES_WAITING: Final = 1_024
 
 EVENTS_PATH: Final = "/v1/events"
 CONSOLE_PATH: Final = "/v1/console"
@@ -126,11 +126,21 @@ class Connection:
         self._acked: list[str] = []
         self._closing: session.Close | None = None
         self._something = trio.Event()
+        self._written = trio.Event()
+        self._ending = trio.Event()
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write)
-            await self._read()
+            nursery.start_soon(self._read)
+            nursery.start_soon(self._cut_off, nursery.cancel_scope)
+            await self._write()
+            nursery.cancel_scope.cancel()
+
+    async def _cut_off(self, everything: trio.CancelScope) -> None:
+        """Who does not take the close either is not waited for."""
+        await self._ending.wait()
+        await trio.sleep(CLOSE_WITHIN)
+        everything.cancel()
 
     async def _read(self) -> None:
         with trio.move_on_after(HELLO_WITHIN) as waiting:
@@ -139,10 +149,20 @@ class Connection:
             self.perform(self.talk.hello_timed_out())
         while self._closing is None:
             await self._hear()
+            await self._caught_up()
 
     async def _hear(self) -> None:
         frame = await self._websocket.get_message()
         self.perform(self.talk.receive(frame, self._clock.now()))
+
+    async def _caught_up(self) -> None:
+        """Hear no more of whoever does not read the answers, and end it where that lasts."""
+        with trio.move_on_after(CLOSE_WITHIN) as waiting:
+            while len(self._frames) > FRAMES_WAITING:
+                self._written = trio.Event()
+                await self._written.wait()
+        if waiting.cancelled_caught:
+            self._end(session.Close(1013, "you do not read the answers: connect again"))
 
     def perform(self, actions: list[session.Action]) -> None:
         for action in actions:
@@ -150,12 +170,17 @@ class Connection:
                 case session.Reply(data):
                     self._frames.append(data)
                 case session.Close():
-                    self._closing = action
+                    self._end(action)
                 case session.Deliver(messages):
                     for message in messages:
                         self._offer(message)
                 case session.Subscribed():
                     pass
+        self._something.set()
+
+    def _end(self, closing: session.Close) -> None:
+        self._closing = self._closing or closing
+        self._ending.set()
         self._something.set()
 
     def _offer(self, message: envelope.Message) -> None:
@@ -178,8 +203,8 @@ class Connection:
 
     def notify(self, notice: notices.Notice) -> None:
         """Pass a notice on, if it was asked for. Notices are fleeting: a slow reader is closed."""
-        if len(self._frames) > NOTICES_WAITING:
-            self._closing = session.Close(1013, "you read too slowly; subscribe again")
+        if len(self._frames) > FRAMES_WAITING:
+            self._end(session.Close(1013, "you read too slowly; subscribe again"))
         else:
             self._frames += self.talk.notice(notice)
         self._something.set()
@@ -193,6 +218,7 @@ class Connection:
                 self._frames += self.talk.acked(acked)
             while self._frames:
                 await self._websocket.send_message(self._frames.popleft())
+                self._written.set()
             if self._closing is not None:
                 await self._websocket.aclose(self._closing.code, self._closing.reason)
                 return

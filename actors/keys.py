@@ -10,11 +10,10 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-from proto.session import Grant
-
 from actors import settings
 from actors.store import port
 from ecrm.moment import Instant
+from proto.session import Grant
 
 _PREFIX: Final[dict[settings.KeyKind, str]] = {
     "publishable": "pk",

@@ -137,7 +137,11 @@ class System:
         items = self.intake.take()
         if not items:
             return
-        repeats = await self._awaken(items)
+        try:
+            repeats = await self._awaken(items)
+        except StoreBroken as error:
+            self._fail(items, error)
+            return
         batch = Batch()
         batch.rows.snapshots += self._leaving
         for item in items:
@@ -347,11 +351,14 @@ class System:
 
     def _forget(self, batch: Batch, error: StoreBroken) -> None:
         """The disk did not take the batch: be no further than the disk is."""
-        self.failures += 1
-        log.error("commit_failed", error=str(error), in_a_row=self.failures)
         for customer_id in batch.slots | {row.customer_id for row in batch.rows.alarms}:
             self._slots.pop(customer_id, None)
-        for item, _ in batch.answers:
+        self._fail([item for item, _ in batch.answers], error)
+
+    def _fail(self, items: list[Item], error: StoreBroken) -> None:
+        self.failures += 1
+        log.error("store_failed", error=str(error), in_a_row=self.failures)
+        for item in items:
             item.answered(Answer("unknown", str(error)))
         if self.failures >= FAILURES_ALLOWED:
             raise error

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import shlex
+from textwrap import indent
 from typing import Final
 
 import msgspec
@@ -117,10 +118,17 @@ def _table(name: str, rows: list[object]) -> Table:
 def _text(value: object) -> str:
     match value:
         case dict():
-            return "\n".join(f"{name}: {_text(inner)}" for name, inner in value.items()) or "-"
+            return "\n".join(_entry(name, inner) for name, inner in value.items()) or "-"
         case list():
             return "\n".join(_text(inner) for inner in value) or "-"
         case None | "":
             return "-"
         case _:
             return str(value)
+
+
+def _entry(name: object, value: object) -> str:
+    """One line for a plain value; what holds others stands indented under its name."""
+    if isinstance(value, dict | list) and value:
+        return f"{name}:\n{indent(_text(value), '  ')}"
+    return f"{name}: {_text(value)}"

@@ -19,7 +19,9 @@ NAMES = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
 )
 NUMBERS = st.one_of(
-    st.integers(0, 5), st.integers(1_770_000_000_000, 1_800_000_000_000), st.integers(-(2**40), 2**52)
+    st.integers(0, 5),
+    st.integers(1_770_000_000_000, 1_800_000_000_000),
+    st.integers(-(2**40), 2**52),
 )
 
 

@@ -272,7 +272,6 @@ def local(at: Instant) -> str:
 async def open_world(
     folder: Path, mock: MockClock, start: str = "2026-03-02 10:00", **changes: Any
 ) -> AsyncIterator[World]:
-    folder.mkdir(exist_ok=True)
     clock = TrioClock(Instant(instant(start) - round(trio.current_time() * 1_000)))
     async with (
         trio.open_nursery() as nursery,

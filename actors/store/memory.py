@@ -272,13 +272,17 @@ class MemoryStore:
                 if queued and queued.settled_at is None:
                     _settle(queued, result, now)
 
-    async def next_send(self, lanes: tuple[int, ...]) -> Instant | None:
+    async def next_send(
+        self, lanes: tuple[int, ...], skip: frozenset[str] = frozenset()
+    ) -> Instant | None:
         async with self._turn():
             return min(
                 (
                     queued.due
                     for queued in self._outbox.values()
-                    if queued.state == "queued" and queued.row.lane in lanes
+                    if queued.state == "queued"
+                    and queued.row.lane in lanes
+                    and queued.row.domain not in skip
                 ),
                 default=None,
             )

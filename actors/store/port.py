@@ -271,7 +271,12 @@ class Store(Protocol):
         """
         ...
 
-    async def next_send(self, lanes: tuple[int, ...]) -> Instant | None: ...
+    async def next_send(
+        self, lanes: tuple[int, ...], skip: frozenset[str] = frozenset()
+    ) -> Instant | None:
+        """The earliest `due` among the queued rows of these lanes, passing over `skip` domains."""
+        ...
+
     async def unreported(self, limit: int) -> list[ReportRow]:
         """Terminal rows, cancelled ones too, that no commit has named in `reported`; the
         longest settled first.

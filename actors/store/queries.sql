@@ -167,11 +167,12 @@ WHERE mail_id = :mail_id AND settled_at IS NULL;
 
 -- name: next_send
 -- next_send: the delivery actor
-WITH wanted (id) AS (VALUES (:each))
 SELECT min((
-    SELECT min(o.due) FROM outbox AS o INDEXED BY outbox_claim
-    WHERE o.state = 'queued' AND o.lane = wanted.id
-)) FROM wanted;
+    SELECT o.due FROM outbox AS o INDEXED BY outbox_claim
+    WHERE o.state = 'queued' AND o.lane = wanted.value
+        AND o.domain NOT IN (SELECT value FROM json_each(:skip))
+    ORDER BY o.due LIMIT 1
+)) FROM json_each(:lanes) AS wanted;
 
 -- name: unreported
 -- unreported: the delivery actor tells customers what became of their mails

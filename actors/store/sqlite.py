@@ -140,9 +140,13 @@ class SqliteStore:
     async def settle(self, now: Instant, results: list[Settled]) -> None:
         await self._write("settle", [_settling(row, now) for row in results])
 
-    async def next_send(self, lanes: tuple[int, ...]) -> Instant | None:
-        rows = await self._lone(partial(transactions.rows_for, "next_send", lanes))
-        return min((Instant(due) for (due,) in rows if due is not None), default=None)
+    async def next_send(
+        self, lanes: tuple[int, ...], skip: frozenset[str] = frozenset()
+    ) -> Instant | None:
+        listed = {"lanes": lanes, "skip": sorted(skip)}
+        params = {name: msgspec.json.encode(values).decode() for name, values in listed.items()}
+        [(due,)] = await self._rows("next_send", **params)
+        return None if due is None else Instant(due)
 
     async def unreported(self, limit: int) -> list[ReportRow]:
         return [ReportRow(*row) for row in await self._rows("unreported", limit=limit)]

@@ -664,7 +664,7 @@ calls = st.one_of(
     st.tuples(st.just("settle"), when, st.lists(settled, **few)),
     st.tuples(st.just("reclaim"), epoch),
     st.tuples(st.just("unreported"), st.integers(0, 3)),
-    st.tuples(st.just("next_send"), st.tuples(lane, lane)),
+    st.tuples(st.just("next_send"), st.tuples(lane, lane), st.frozensets(domain)),
     st.tuples(st.just("due"), when, st.integers(0, 3)),
     st.tuples(st.just("release"), who),
     st.tuples(st.just("prune"), when, st.integers(1, 2)),

@@ -13,4 +13,6 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, database=None)
 # `HYPOTHESIS_PROFILE=night pytest tests/ecrm/test_laws.py`
 settings.register_profile("night", settings.get_profile("here"), max_examples=5_000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "here"))
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "here")
+)

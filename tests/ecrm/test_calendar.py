@@ -144,6 +144,8 @@ def test_what_are_no_quiet_hours_are_refused(text):
         calendar.parse_quiet(text)
 
 
-@pytest.mark.parametrize("name", ["", "Europe", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "\0"])
+@pytest.mark.parametrize(
+    "name", ["", "Europe", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "\0"]
+)
 def test_what_is_no_zone_is_none(name):
     assert calendar.zone_of(name) is None

@@ -241,7 +241,9 @@ def test_every_reading_has_a_value_for_a_customer_nobody_knows():
 
 
 def test_a_visitor_is_not_known():
-    assert readings.READINGS["person.known"](State(customer_id=CustomerId("visitor:v")), {}) is False
+    assert (
+        readings.READINGS["person.known"](State(customer_id=CustomerId("visitor:v")), {}) is False
+    )
 
 
 def test_a_reading_that_does_not_exist_is_refused_with_its_neighbour():

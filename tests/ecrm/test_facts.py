@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecrm import apply, effects, explain, facts, mail, messages, triggers
@@ -20,6 +20,7 @@ WORLD = State(customer_id=ME, now=NOW)
 
 @pytest.mark.parametrize("kind", FACTS, ids=lambda kind: kind.__name__)
 @given(data=st.data())
+@settings(max_examples=15)
 def test_every_fact_can_be_told_in_a_sentence(kind, data):
     said = explain.sentence(data.draw(anything(kind)))
     assert said.strip()
@@ -126,7 +127,12 @@ def test_a_mail_that_was_given_up_is_told_with_the_reason_of_the_other_side():
     assert asked(facts.Heard(NOW, "m1", "dead", "550 no", "k07", "cart")) == [
         effects.Notify(
             notices.EmailFailed(
-                customer_id=ME, at=NOW, mail_id="m1", kind="k07", programme="cart", response="550 no"
+                customer_id=ME,
+                at=NOW,
+                mail_id="m1",
+                kind="k07",
+                programme="cart",
+                response="550 no",
             )
         )
     ]
@@ -211,7 +217,9 @@ def test_a_fact_that_is_no_news_sets_nothing_off(fact):
     assert triggers.triggers_of(WORLD, fact) == ()
 
 
-@pytest.mark.parametrize(("step", "names"), [("", ["Product Added"]), ("payment", ["Product Added", "Checkout Started"])])
+@pytest.mark.parametrize(
+    ("step", "names"), [("", ["Product Added"]), ("payment", ["Product Added", "Checkout Started"])]
+)
 def test_a_cart_that_came_along_sets_off_what_filled_it(step, names):
     cart = Cart("k", "EUR", (LINE,), touched_at=EARLIER, step=step)
     found = triggers.triggers_of(WORLD, facts.Inherited(NOW, CustomerId("visitor:v"), cart))

@@ -84,7 +84,13 @@ def test_a_rate_that_is_no_rate_is_refused(rate):
         limit(rate)
 
 
-@given(LIMITS, st.lists(st.tuples(st.integers(0, 3_000), st.sampled_from([0, 1, 2, 3]), st.integers(1, 50)), max_size=40))
+@given(
+    LIMITS,
+    st.lists(
+        st.tuples(st.integers(0, 3_000), st.sampled_from([0, 1, 2, 3]), st.integers(1, 50)),
+        max_size=40,
+    ),
+)
 def test_no_window_holds_more_than_the_burst_and_the_rate_allow(allowed, wanted):
     limiter, now, sent = Limiter(), START, []
     for wait, lane, count in wanted:
@@ -100,7 +106,12 @@ def test_no_window_holds_more_than_the_burst_and_the_rate_allow(allowed, wanted)
             assert last - first + 1 <= allowed.burst + span // allowed.interval
 
 
-@given(LIMITS, st.lists(st.integers(1, 20), max_size=6), st.sampled_from([0, 1, 2, 3]), st.integers(0, 5_000))
+@given(
+    LIMITS,
+    st.lists(st.integers(1, 20), max_size=6),
+    st.sampled_from([0, 1, 2, 3]),
+    st.integers(0, 5_000),
+)
 def test_the_next_instant_is_the_first_at_which_one_conforms(allowed, spent, lane, passed):
     limiter, now = Limiter(), START
     for count in spent:

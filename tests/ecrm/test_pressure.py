@@ -97,5 +97,3 @@ def allowed(limits, pressed, at, *, by_night) -> bool:
     apart = all(abs(at - other) >= limits.min_gap for other in pressed)
     hour = calendar.local(at, PARIS).hour
     return few and apart and (by_night or 8 <= hour < 21)
-
-

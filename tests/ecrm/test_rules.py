@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from ecrm import programmes
 from ecrm.errors import Misconfigured
@@ -11,7 +10,6 @@ from ecrm.mail import MARKETING
 from ecrm.moment import Duration, Instant, days, hours, minutes
 from ecrm.programme import (
     LANE_AGE,
-    Again,
     Late,
     MailStep,
     after,
@@ -132,7 +130,10 @@ def test_the_templates_of_a_programme_are_those_of_its_mails_and_their_variants(
 
 
 def test_a_programme_without_words_has_none():
-    assert programme("x", doc=None, enrol=(), steps=(), basis="consent", mail_class=MARKETING).doc == ""
+    assert (
+        programme("x", doc=None, enrol=(), steps=(), basis="consent", mail_class=MARKETING).doc
+        == ""
+    )
 
 
 # What is refused
@@ -167,7 +168,11 @@ def test_a_shop_in_no_time_zone_is_refused():
 
 def test_a_trigger_is_heard_by_all_who_listen_in_order_of_priority():
     rules = Rules(shop())
-    assert [one.name for one in rules.enrolling["Order Fulfilled"]] == ["shipment", "parcel", "review"]
+    assert [one.name for one in rules.enrolling["Order Fulfilled"]] == [
+        "shipment",
+        "parcel",
+        "review",
+    ]
     assert [one.name for one in rules.leaving["Order Paid"]] == ["welcome"]
     assert [one.name for one in rules.counting["Product Added"]] == ["cart"]
 
@@ -201,9 +206,3 @@ def test_every_lane_has_its_patience():
 def test_no_two_programmes_of_the_house_share_a_name():
     names = [found.name for found in programmes.ALL]
     assert len(set(names)) == len(names)
-
-
-def test_a_programme_is_a_value():
-    cart = programmes.cart.cart
-    assert replace(cart, again=Again(None)) != cart
-    assert replace(cart) == cart

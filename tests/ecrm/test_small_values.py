@@ -190,9 +190,7 @@ def test_an_offer_ends_with_a_local_day(now, more_days, end):
 
 def someone(said: bool | None, orders: int) -> State:
     consents = {} if said is None else {"email_marketing": Consent(granted=said, at=Instant(0))}
-    return State(
-        customer_id=CustomerId("c"), consents=consents, purchases=Purchases(count=orders)
-    )
+    return State(customer_id=CustomerId("c"), consents=consents, purchases=Purchases(count=orders))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +232,9 @@ def test_another_purposes_consent_is_no_consent_to_marketing():
     assert consent.objection(state, "consent")
 
 
-@pytest.mark.parametrize(("said", "orders", "may"), [(None, 0, False), (None, 1, True), (False, 1, False)])
+@pytest.mark.parametrize(
+    ("said", "orders", "may"), [(None, 0, False), (None, 1, True), (False, 1, False)]
+)
 def test_promotion_in_an_owed_mail_needs_what_marketing_needs(said, orders, may):
     assert consent.may_promote(someone(said, orders)) == may
 
@@ -252,7 +252,9 @@ def test_a_mail_id_is_a_uuid_of_version_7_that_tells_its_instant(cause, since):
 
 def test_a_mail_id_never_changes():
     # It is the Message-ID of mails that are out, and what keeps a decision from being sent twice.
-    assert mail.mail_id_for("c1 cart 1 reminder", Instant(1)) == "00000000-0001-7dad-9c87-c6133cbeace1"
+    assert (
+        mail.mail_id_for("c1 cart 1 reminder", Instant(1)) == "00000000-0001-7dad-9c87-c6133cbeace1"
+    )
 
 
 def test_a_mail_reads_as_it_was_written():

@@ -242,7 +242,9 @@ def test_the_same_decision_names_the_same_mail():
 
 def test_the_same_decision_about_somebody_else_names_another():
     one, other = (Life(customer_id=name).identify().signs_up() for name in ("a", "b"))
-    assert one.of(facts.MailRequested)[0].mail.mail_id != other.of(facts.MailRequested)[0].mail.mail_id
+    assert (
+        one.of(facts.MailRequested)[0].mail.mail_id != other.of(facts.MailRequested)[0].mail.mail_id
+    )
 
 
 # Visitors who turn out to be somebody
@@ -328,7 +330,9 @@ def test_a_persons_order_stops_the_visitors_reminder():
 def test_a_visitors_cart_newer_than_the_persons_order_is_remembered():
     life = person().tell(ORDERED)
     guest = visitor().sleeps(minutes(5)).tell(ADDED)
-    assert guest.becomes(life).sleeps(hours(2)).mails == [("k07", "cart/reminder", "2026-06-01 11:05")]
+    assert guest.becomes(life).sleeps(hours(2)).mails == [
+        ("k07", "cart/reminder", "2026-06-01 11:05")
+    ]
 
 
 def test_an_order_both_have_heard_of_is_one_order():
@@ -385,5 +389,3 @@ def test_a_report_names_the_mail_it_is_about():
     (heard,) = life.of(facts.Heard)
     assert (heard.kind, heard.key) == ("k01", "welcome")
     assert life.state.waiting == {}
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecrm import calendar, moment
+from ecrm import calendar, facts, moment
 from ecrm.delivery.limiter import limit
 from ecrm.pressure import Limits
 from tests.worlds import PARIS, Unsent, instant, local, open_world, text_of
@@ -11,6 +11,10 @@ from tests.worlds import PARIS, Unsent, instant, local, open_world, text_of
 ROOM_FOR_ALL = Limits(per_week=5)
 # One mail an hour: whatever else is decided waits in the queue.
 ONE_AN_HOUR = limit(1 / 3_600)
+
+
+async def offers(world, customer):
+    return [fact for fact in await world.past(customer) if isinstance(fact, facts.OfferMade)]
 
 
 async def test_a_cart_that_is_left_is_reminded_an_hour_after_the_last_product(
@@ -70,13 +74,12 @@ async def test_the_offer_comes_two_days_after_and_is_valid_until_the_end_of_that
     await shop.adds("zoe", "cup")
     await world.until("2026-03-04 10:00")
     assert world.kinds() == [("k07", "2026-03-02 11:00"), ("k08", "2026-03-04 10:00")]
-    state = (await world.ask("inspect", customer="zoe"))["result"]["state"]
-    (offer,) = state["offers"]
-    assert offer["percent"] == 10
-    assert offer["until"] == instant("2026-03-05 00:00") - 1
+    (offer,) = await offers(world, "zoe")
+    assert offer.percent == 10
+    assert offer.until == instant("2026-03-05 00:00") - 1
     text = text_of(world.letter("k08"))
     assert "10 %" in text
-    assert offer["code"] in text
+    assert offer.code in text
     assert "mercredi 4 mars 2026" in text
     assert "23:59" in text
 
@@ -241,9 +244,7 @@ async def test_an_order_takes_back_the_reminder_that_waits_in_the_queue(autojump
 
 async def test_a_mail_that_was_taken_back_does_not_weigh_on_the_cap(autojump_clock, tmp_path):
     one_a_week = Limits(per_week=1)
-    async with open_world(
-        tmp_path, autojump_clock, rate=ONE_AN_HOUR, limits=one_a_week
-    ) as world:
+    async with open_world(tmp_path, autojump_clock, rate=ONE_AN_HOUR, limits=one_a_week) as world:
         shop = await world.shop()
         for customer in ("ana", "zoe"):
             await shop.knows(customer)
@@ -337,7 +338,7 @@ async def test_the_quiet_hours_are_those_of_the_customers_own_zone(autojump_cloc
     await world.until("2026-03-04 18:00")
     # Ten in the morning in Paris is four in the night in New York, where the day begins at 14:00.
     assert world.kinds() == [("k07", "2026-03-02 11:00"), ("k08", "2026-03-04 14:00")]
-    offer = next(f for f in await world.past("zoe") if hasattr(f, "percent"))
+    (offer,) = await offers(world, "zoe")
     new_york = calendar.zone_of("America/New_York")
     assert offer.until == calendar.end_of_day(instant("2026-03-04 14:00"), new_york)
     assert local(offer.until) == "2026-03-05 05:59"
@@ -352,7 +353,7 @@ async def test_the_offer_counts_48_hours_across_the_night_the_clocks_change(
         await shop.adds("zoe", "cup")
         await world.until("2026-03-31 10:00")
         assert world.kinds() == [("k07", "2026-03-28 11:00"), ("k08", "2026-03-30 11:00")]
-        (offer,) = [f for f in await world.past("zoe") if hasattr(f, "percent")]
+        (offer,) = await offers(world, "zoe")
         assert offer.until == calendar.end_of_day(instant("2026-03-30 11:00"), PARIS)
 
 

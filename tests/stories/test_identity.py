@@ -5,9 +5,7 @@ from __future__ import annotations
 from tests.worlds import Unsent, text_of
 
 
-async def test_a_visitors_cart_is_reminded_to_the_person_they_turn_out_to_be(
-    autojump_clock, world
-):
+async def test_a_visitors_cart_is_reminded_to_the_person_they_turn_out_to_be(autojump_clock, world):
     shop = await world.shop()
     await shop.adds("?v1", "cup")
     await world.until("2026-03-02 10:30")
@@ -100,9 +98,7 @@ async def test_an_order_of_the_person_stops_the_reminder_of_what_the_visitor_lef
     assert world.kinds() == []
 
 
-async def test_what_a_visitor_puts_aside_after_the_persons_order_is_reminded(
-    autojump_clock, world
-):
+async def test_what_a_visitor_puts_aside_after_the_persons_order_is_reminded(autojump_clock, world):
     shop = await world.shop()
     await shop.knows("zoe")
     await shop.track("zoe", "Order Completed", order_id="o1", total=10, currency="EUR")

@@ -179,9 +179,7 @@ async def test_what_is_owed_overtakes_the_marketing_that_waits(autojump_clock, t
         ]
 
 
-async def test_the_preparation_is_told_once_and_only_of_an_order_that_stands(
-    autojump_clock, world
-):
+async def test_the_preparation_is_told_once_and_only_of_an_order_that_stands(autojump_clock, world):
     shop = await world.shop()
     await shop.knows("zoe")
     await shop.pays("zoe", "o1", "cup")

@@ -1,0 +1,99 @@
+"""The real service on a clock that stands still, for a test that kills it.
+
+    python tests/crash/driver.py FOLDER START [STEP:N]
+
+Everything in it is the product's own: SQLite, Maildir, gateway on loopback, console. START is the
+instant at which its clock stands until the console pushes it. Its port is the first line it writes.
+
+STEP names a moment of a store's call, `claim`, `submitting`, `settle` or `commit`, with `-` before
+or `+` after it: at the N-th such moment the process kills itself, as suddenly as any kill -9.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import trio
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from actors import logs, service, settings
+from actors.clock import WarpClock
+from actors.outside import open_outside
+from actors.store.sqlite import open_store
+from ecrm.delivery.limiter import limit
+from ecrm.moment import Instant
+
+SECRET, OPERATOR = "sk_crash", "ok_crash"
+# The same in every life: the links are part of what is compared.
+LINK_KEY = b"links of a crash test lead nowhere"[:32]
+
+
+class Mortal:
+    """A store whose process dies at a named moment."""
+
+    def __init__(self, store, step, left):
+        self._store = store
+        self._step = step
+        self._left = left
+
+    def __getattr__(self, name):
+        call = getattr(self._store, name)
+        if name != self._step[1:]:
+            return call
+
+        async def mortal(*args):
+            if self._step[0] == "-":
+                self._maybe_die()
+                return await call(*args)
+            result = await call(*args)
+            self._maybe_die()
+            return result
+
+        return mortal
+
+    def _maybe_die(self):
+        self._left -= 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def configured(folder):
+    keys = tuple(
+        settings.Key(kind, kind, settings.hashed(kind, key))
+        for kind, key in (("secret", SECRET), ("operator", OPERATOR))
+    )
+    loaded = settings.load(Path("no-such.toml"), folder, {})
+    # Fast enough that no instant of the load waits for its rate.
+    return msgspec.structs.replace(loaded, keys=keys, rate=limit(10_000))
+
+
+async def serve(folder, start, step):
+    clock = WarpClock(start, rate=0)
+    at = configured(folder)
+    async with (
+        open_outside() as outside,
+        open_store(at.database, outside, clock.now) as store,
+    ):
+        if step:
+            name, _, count = step.partition(":")
+            store = Mortal(store, name, int(count))
+        async with (
+            service.running(at, store, clock, outside, LINK_KEY) as running,
+            trio.open_nursery() as nursery,
+        ):
+            listeners = await nursery.start(
+                partial(trio.serve_tcp, running.gateway.serve_stream, 0, host="127.0.0.1")
+            )
+            print(listeners[0].socket.getsockname()[1], flush=True)
+            await trio.sleep_forever()
+
+
+if __name__ == "__main__":
+    logs.configure(json=False, quiet=True)
+    trio.run(serve, Path(sys.argv[1]), Instant(int(sys.argv[2])), (*sys.argv[3:], "")[0])
