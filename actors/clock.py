@@ -78,7 +78,8 @@ class Bell:
             while not self._rung and self.until > self._clock.now():
                 self._event = trio.Event()
                 self._clock.quietened()
-                with trio.move_on_after(self._clock.patience(self.until)):
+                # Time may have passed since it was looked at: patience is never negative.
+                with trio.move_on_after(max(0.0, self._clock.patience(self.until))):
                     await self._event.wait()
             # The checkpoint keeps a sleeper whose instant is always past from starving the rest.
             await trio.lowlevel.checkpoint()

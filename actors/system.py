@@ -327,6 +327,10 @@ class System:
             item.answered(answer)
         for row, message in batch.tells:
             self._pass_on(row, message)
+        # Shops hear of a coupon before the mail that promises it can leave.
+        for notice in batch.notices:
+            for listener in self.listeners:
+                listener(notice)
         dues = [row.due for row in batch.rows.alarms if row.due is not None]
         if dues and self.alarms is not None:
             self.alarms.nudge(min(dues))
@@ -337,9 +341,6 @@ class System:
         for watcher in self.watchers:
             for customer_id, made in batch.turns:
                 watcher(customer_id, made)
-        for notice in batch.notices:
-            for listener in self.listeners:
-                listener(notice)
 
     def _pass_on(self, row: port.TellRow, message: messages.Inward) -> None:
         def answered(answer: Answer) -> None:

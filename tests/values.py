@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -29,8 +29,8 @@ def any_fact():
     return st.sampled_from(FACTS).flatmap(anything)
 
 
-@lru_cache(maxsize=None)
-def anything(kind: Any) -> st.SearchStrategy:
+@cache
+def anything(kind: Any) -> st.SearchStrategy:  # noqa: PLR0911 - one line a kind of type
     """Values of a type: a struct of the core, or what its fields are made of."""
     origin, args = get_origin(kind), get_args(kind)
     if hasattr(kind, "__supertype__"):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -208,6 +209,8 @@ async def live(folder, teller, step="", lifetime=None, youth=None):
     """One life: until all is told, or the process is gone. `lifetime` counts in seconds from when
     it serves, `youth` from its very start."""
     async with living(folder, teller.now, step) as process, trio.open_nursery() as nursery:
+        # A handshake with a process that dies in it would be waited for in vain.
+        nursery.start_soon(_leave_with, process, nursery.cancel_scope)
         if youth is not None:
             nursery.start_soon(_kill_after, youth, process)
         try:
@@ -215,13 +218,14 @@ async def live(folder, teller, step="", lifetime=None, youth=None):
             if lifetime is not None:
                 nursery.start_soon(_kill_after, lifetime, process)
             await teller.go_on(port)
-        except (Killed, *GONE):
-            pass
-        except BaseExceptionGroup as errors:
-            _, others = errors.split(GONE)
-            if others is not None:
-                raise
+        except* (Killed, *GONE):
+            assert await process.wait() == -signal.SIGKILL
         nursery.cancel_scope.cancel()
+
+
+async def _leave_with(process, scope):
+    await process.wait()
+    scope.cancel()
 
 
 async def _kill_after(seconds, process):

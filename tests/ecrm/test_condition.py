@@ -133,11 +133,11 @@ def test_what_is_not_understood_is_quoted():
         ("not (b or a == 1)", "b was true, needs != true"),
         ("not (b and a == 2)", "b was true, needs != true and a was 2, needs != 2"),
         ("not (b and a == 1)", ""),
-        ('c == 1', 'c was "pay", needs == 1'),
-        ('c != 1', ""),
-        ('c < 1', 'c was "pay", needs < 1'),
+        ("c == 1", 'c was "pay", needs == 1'),
+        ("c != 1", ""),
+        ("c < 1", 'c was "pay", needs < 1'),
         ('a == "2"', 'a was 2, needs == "2"'),
-        ('b == 1', ""),
+        ("b == 1", ""),
     ],
 )  # fmt: skip
 def test_a_verdict_says_what_was_seen_and_what_was_needed(text, failed):

@@ -57,7 +57,7 @@ def test_an_instant_is_read_as_utc_unless_it_says_otherwise(text, instant):
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "2026-01-01T25:00"])
 def test_what_is_no_instant_is_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"Invalid isoformat|must be in|is out of range|hour"):
         parse_instant(text)
 
 

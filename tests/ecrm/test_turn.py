@@ -9,7 +9,7 @@ from ecrm import customer, facts, messages, programmes, state
 from ecrm.mail import MARKETING, TRANSACTIONAL
 from ecrm.moment import Duration, Instant, days, hours, minutes, moment_of
 from ecrm.pressure import Limits
-from ecrm.programme import after, again, latest, local, mail, mark, on, once, programme, skip
+from ecrm.programme import after, again, latest, local, mail, mark, once, programme, skip
 from ecrm.rules import Rules
 from ecrm.state import Consent
 from proto import events
@@ -231,6 +231,18 @@ def test_a_stay_whose_step_was_removed_ends_with_that_reason():
     moment = moment_of(life.state.customer_id, life.state.seq, Instant(life.now + hours(1)))
     decided = customer.decide(life.rules, life.state, messages.Tick(), moment)
     assert [fact.reason for fact in decided if isinstance(fact, facts.Left)] == ["switched_off"]
+
+
+def test_a_clock_of_a_step_that_was_removed_moves_nothing():
+    one = of("one", mail("a", kind="k02", after=after(days(1), since="Knock")))
+    life = rung(living(one))
+    life.rules = Rules(shop(), OPEN_DAY, (replace(one, steps=(replace(one.steps[0], name="b"),)),))
+    moment = moment_of(life.state.customer_id, life.state.seq, Instant(life.now + hours(1)))
+    knock = replace(
+        life.message("track", "Knock", events.Unlisted("Knock", {})), timestamp=moment.now
+    )
+    decided = customer.decide(life.rules, life.state, knock, moment)
+    assert [type(fact).__name__ for fact in decided] == ["Happened", "ClockSet"]
 
 
 def test_the_same_decision_names_the_same_mail():
