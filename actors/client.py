@@ -5,12 +5,13 @@
 
 `send` returns when every message was acknowledged or refused for good. What the service is too busy
 for is sent again after the time it asks; what it does not know the outcome of is sent again at
-once, with the same id, so it is applied once. It keeps within the window the service allows.
+once, with the same id, so it is applied once. It keeps within the window and the frames the service
+allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -22,7 +23,12 @@ from ecrm.errors import EcrmError
 
 Message = dict[str, object]
 
+# Written messages by their ids.
+Batch = dict[str, msgspec.Raw]
+
 BATCH: Final = 500
+# What a batch needs beside its messages.
+FRAMING: Final = 64
 
 
 class Unwelcome(EcrmError):
@@ -49,6 +55,7 @@ class _Answer(msgspec.Struct, frozen=True):
     path: str = ""
     retryAfterMs: int = 0  # noqa: N815 - the wire's own name
     window: int = 0
+    maxFrameBytes: int = 262_144  # noqa: N815 - the wire's own name
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -58,9 +65,12 @@ _decode = msgspec.msgpack.Decoder(_Answer).decode
 class Client:
     """One conversation. One `send` at a time."""
 
-    def __init__(self, websocket: trio_websocket.WebSocketConnection, window: int) -> None:
+    def __init__(
+        self, websocket: trio_websocket.WebSocketConnection, window: int, frame_bytes: int
+    ) -> None:
         self._websocket = websocket
         self._window = window
+        self._frame_bytes = frame_bytes
 
     async def send(self, messages: list[Message]) -> list[Refusal]:
         """Tell all of these; return those that were refused.
@@ -69,15 +79,29 @@ class Client:
         send the same messages again on a new connection.
         """
         refused: list[Refusal] = []
-        size = min(BATCH, self._window)
-        for start in range(0, len(messages), size):
-            refused += await self._send(messages[start : start + size])
+        for batch in self._batches(messages):
+            refused += await self._send(batch)
         return refused
 
-    async def _send(self, messages: list[Message]) -> list[Refusal]:
+    def _batches(self, messages: list[Message]) -> Iterator[Batch]:
+        """As many messages at once as the service takes, written."""
+        batch: Batch = {}
+        room = self._frame_bytes - FRAMING
+        for message in messages:
+            written = _encode(message)
+            if len(batch) == min(BATCH, self._window) or len(written) > room:
+                if batch:
+                    yield batch
+                batch, room = {}, self._frame_bytes - FRAMING
+            batch.setdefault(str(message["messageId"]), msgspec.Raw(written))
+            room -= len(written)
+        if batch:
+            yield batch
+
+    async def _send(self, batch: Batch) -> list[Refusal]:
         refused: list[Refusal] = []
-        waiting = {str(message["messageId"]): message for message in messages}
-        await self._tell(messages)
+        waiting = dict(batch)
+        await self._tell(list(batch.values()))
         while waiting:
             answer = await self._hear()
             match answer.type:
@@ -96,7 +120,7 @@ class Client:
                     pass  # A notice: this client did not ask for any, and misses none.
         return refused
 
-    async def _tell(self, messages: list[Message]) -> None:
+    async def _tell(self, messages: list[msgspec.Raw]) -> None:
         await self._websocket.send_message(_encode({"type": "batch", "batch": messages}))
 
     async def _hear(self) -> _Answer:
@@ -127,4 +151,4 @@ async def greet(websocket: trio_websocket.WebSocketConnection, key: str) -> Clie
     answer = _decode(_binary(await websocket.get_message()))
     if answer.type != "welcome":
         raise Unwelcome(answer.reason)
-    return Client(websocket, answer.window)
+    return Client(websocket, answer.window, answer.maxFrameBytes)

@@ -18,8 +18,9 @@ import msgspec
 from msgspec.structs import replace
 
 from ecrm import calendar, facts, money
-from ecrm.moment import HOUR, CustomerId, Instant
-from ecrm.state import VISITOR, Line, Order, Parcel, Person, State
+from ecrm.moment import HOUR, CustomerId, Instant, days
+from ecrm.pressure import WEEK
+from ecrm.state import VISITOR, Line, Order, Parcel, Person, State, Wish
 from proto import envelope, events
 
 Facts = tuple[facts.AnyFact, ...]
@@ -111,6 +112,27 @@ def _email_changed(told: Told, event: events.EmailChanged) -> Facts:
 def _consent(_told: Told, event: events.ConsentUpdated) -> Facts:
     granted = event.state == "granted"
     return (facts.ConsentChanged(event.purpose, granted, event.source or ""),)
+
+
+# A month of the calendar has no fixed length; thirty days keep "any window" exact.
+_FREQUENCIES: Final = {
+    "daily": Wish(7, WEEK),
+    "weekly": Wish(1, WEEK),
+    "monthly": Wish(1, days(30)),
+    "never": Wish(0, WEEK),
+    "off": Wish(0, WEEK),
+}
+
+
+def _preferred(told: Told, event: events.PreferenceUpdated) -> Facts:
+    frequency = event.frequency
+    if isinstance(frequency, int):
+        wish: Wish | None = Wish(frequency, WEEK)
+    else:
+        wish = _FREQUENCIES.get((frequency or "").strip().casefold())
+    if wish is None or wish == told.state.wish:
+        return ()
+    return (facts.FrequencyWished(wish),)
 
 
 # The cart.
@@ -383,6 +405,7 @@ _HANDLERS: Final[dict[type, Callable[[Told, Any], Facts]]] = {
     events.SignedUp: _signed_up,
     events.EmailChanged: _email_changed,
     events.ConsentUpdated: _consent,
+    events.PreferenceUpdated: _preferred,
     events.ProductAdded: _added,
     events.ProductRemoved: _removed,
     events.CartEmptied: _emptied,

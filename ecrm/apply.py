@@ -107,6 +107,10 @@ def _consent(state: State, fact: facts.ConsentChanged) -> Changes:
     return {"consents": {**state.consents, fact.purpose: consent}}
 
 
+def _wished(_state: State, fact: facts.FrequencyWished) -> Changes:
+    return {"wish": fact.wish}
+
+
 def _line_put(state: State, fact: facts.LinePut) -> Changes:
     cart = state.cart or Cart(cart_id=fact.cart_id, currency=fact.currency)
     put, lines = fact.line, []
@@ -369,6 +373,7 @@ _APPLIERS: Final[dict[type, Callable[[State, Any], Changes]]] = {
     facts.SignedUp: _signed_up,
     facts.Registered: _registered,
     facts.ConsentChanged: _consent,
+    facts.FrequencyWished: _wished,
     facts.LinePut: _line_put,
     facts.LineTaken: _line_taken,
     facts.CartReplaced: _cart_replaced,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ecrm import facts
-from ecrm.moment import format_instant
+from ecrm.moment import format_duration, format_instant
 
 Sentence = Callable[[Any], str]
 
@@ -44,6 +44,9 @@ _SENTENCES: Final[dict[type, Sentence]] = {
     facts.SignedUp: lambda _: "opened an account",
     facts.Registered: lambda _: "is registered: an account and an address",
     facts.ConsentChanged: _consent,
+    facts.FrequencyWished: lambda f: (
+        f"wants at most {f.wish.count} mails in {format_duration(f.wish.window)}"
+    ),
     facts.LinePut: lambda f: f"{f.line.quantity} of {f.line.product_id} went into the cart",
     facts.LineTaken: lambda f: f"{f.quantity} of {f.product_id} left the cart",
     facts.CartReplaced: lambda f: f"the cart holds {len(f.lines)} lines",

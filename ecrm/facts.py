@@ -14,7 +14,7 @@ import msgspec
 
 from ecrm.mail import Mail
 from ecrm.moment import CustomerId, Instant
-from ecrm.state import Cart, Consent, Line, Order, Parcel, Person
+from ecrm.state import Cart, Consent, Line, Order, Parcel, Person, Wish
 
 Reason = Literal[
     "consent",  # the legal basis is missing
@@ -107,6 +107,12 @@ class ConsentChanged(Fact, frozen=True, gc=False):
     purpose: str
     granted: bool
     source: str = ""
+
+
+class FrequencyWished(Fact, frozen=True, gc=False):
+    """The person said how often to write (R51): it is obeyed from now on."""
+
+    wish: Wish
 
 
 # The cart.
@@ -336,7 +342,7 @@ AnyFact = (
     | LinePut | LineTaken | CartReplaced | CartEmptied | CheckoutReached | Browsed
     | OrderPlaced | OrderPaid | OrderUpdated | OrderPrepared | OrderShipped
     | ParcelDelivered | ParcelFailed | OrderCancelled | OrderRefunded
-    | ProductsReturned | ProductReviewed | SiteRated | Recognised
+    | ProductsReturned | ProductReviewed | SiteRated | Recognised | FrequencyWished
     | Enrolled | ClockSet | Awaits | Left | Finished | Marked
     | MailRequested | MailDeferred | MailWithheld | MailRetracted | OfferMade
 )  # fmt: skip

@@ -14,16 +14,20 @@ import msgspec
 
 from ecrm import calendar
 from ecrm.moment import DAY, NEVER, Duration, Instant, hours
+from ecrm.state import Wish
 
-WINDOW: Final = Duration(7 * DAY)
+WEEK: Final = Duration(7 * DAY)
 
 Brake = Literal["cap", "quiet_hours"]
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False):
+    """At most `per_week` in any `window`, which is a week unless the customer wished otherwise."""
+
     per_week: int = 2
     min_gap: Duration = hours(20)
     quiet: calendar.Quiet | None = calendar.Quiet(calendar.LocalTime(21), calendar.LocalTime(8))
+    window: Duration = WEEK
 
 
 class Room(msgspec.Struct, frozen=True, gc=False):
@@ -32,6 +36,13 @@ class Room(msgspec.Struct, frozen=True, gc=False):
     at: Instant
     brake: Brake | None = None
     detail: str = ""
+
+
+def wished(limits: Limits, wish: Wish | None) -> Limits:
+    """The limits as this person wants them: a stated frequency wins over the shop's."""
+    if wish is None:
+        return limits
+    return msgspec.structs.replace(limits, per_week=wish.count, window=wish.window)
 
 
 def room(
@@ -65,13 +76,14 @@ def _capped(limits: Limits, pressed: tuple[Instant, ...], at: Instant) -> Instan
     """When the cap and the gap let the next one go, or None if they do now."""
     if pressed and pressed[-1] + limits.min_gap > at:
         return Instant(pressed[-1] + limits.min_gap)
-    if len(pressed) >= limits.per_week and pressed[-limits.per_week] + WINDOW > at:
-        return Instant(pressed[-limits.per_week] + WINDOW)
+    if len(pressed) >= limits.per_week and pressed[-limits.per_week] + limits.window > at:
+        return Instant(pressed[-limits.per_week] + limits.window)
     return None
 
 
 def _cap_detail(limits: Limits, pressed: tuple[Instant, ...], at: Instant) -> str:
     if pressed[-1] + limits.min_gap > at:
         return "the last marketing mail is too recent"
-    recent = sum(instant + WINDOW > at for instant in pressed)
-    return f"{recent} marketing mails in 7 days, at most {limits.per_week}"
+    recent = sum(instant + limits.window > at for instant in pressed)
+    days = limits.window // DAY
+    return f"{recent} marketing mails in {days} days, at most {limits.per_week}"

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from ecrm.mail import MailClass
-from ecrm.moment import CustomerId, Instant, Seq
+from ecrm.moment import CustomerId, Duration, Instant, Seq
 
 SCHEMA: Final = 1
 
@@ -44,6 +44,13 @@ class Consent(msgspec.Struct, frozen=True, gc=False):
     granted: bool
     at: Instant
     source: str = ""
+
+
+class Wish(msgspec.Struct, frozen=True, gc=False):
+    """How often a person wants to hear of the shop: at most `count` times in any `window`."""
+
+    count: int
+    window: Duration
 
 
 class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -180,6 +187,7 @@ class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     registered_at: Instant | None = None
     bound_to: CustomerId | None = None
     consents: dict[str, Consent] = {}
+    wish: Wish | None = None
     cart: Cart | None = None
     orders: dict[str, Order] = {}
     purchases: Purchases = Purchases()

@@ -262,7 +262,7 @@ class Turn:
     def _room(self, candidate: Candidate) -> pressure.Room:
         pressed = tuple(pressed.at for pressed in self.state.pressed)
         return pressure.room(
-            self.rules.limits,
+            pressure.wished(self.rules.limits, self.state.wish),
             pressed,
             self.moment.now,
             self.zone,

@@ -109,7 +109,7 @@ def fields_in(value: Any) -> Fields:
 # What goes into a new file: every kind of fact, and a life in which most things happen.
 
 
-def sample(kind: Any, name: str = "") -> Any:
+def sample(kind: Any, name: str = "") -> Any:  # noqa: PLR0911 - one line a kind of type
     """A value of that type that is no default. A text is its field's name, so that facts that speak
     of an order, a stay or a mail speak of the same one.
     """

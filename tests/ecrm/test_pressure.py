@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecrm import calendar
-from ecrm.moment import DAY, HOUR, NEVER, Duration, Instant, format_instant, parse_instant
-from ecrm.pressure import Limits, Room, room
+from ecrm.moment import DAY, HOUR, NEVER, Duration, Instant, days, format_instant, parse_instant
+from ecrm.pressure import Limits, Room, room, wished
+from ecrm.state import Wish
 
 PARIS = ZoneInfo("Europe/Paris")
 NOON = parse_instant("2026-06-10T12:00:00+02:00")
@@ -97,3 +98,11 @@ def allowed(limits, pressed, at, *, by_night) -> bool:
     apart = all(abs(at - other) >= limits.min_gap for other in pressed)
     hour = calendar.local(at, PARIS).hour
     return few and apart and (by_night or 8 <= hour < 21)
+
+
+def test_a_stated_frequency_wins_over_the_shop_s_cap():
+    limits = wished(Limits(), Wish(1, days(30)))
+    found = room(limits, (NOON,), Instant(NOON + days(8)), PARIS, by_night=True)
+    assert (found.at, found.brake) == (NOON + days(30), "cap")
+    assert found.detail == "1 marketing mails in 30 days, at most 1"
+    assert wished(Limits(), None) == Limits()

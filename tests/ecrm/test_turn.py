@@ -401,3 +401,30 @@ def test_a_report_names_the_mail_it_is_about():
     (heard,) = life.of(facts.Heard)
     assert (heard.kind, heard.key) == ("k01", "welcome")
     assert life.state.waiting == {}
+
+
+def test_who_wants_one_mail_a_month_gets_one_a_month():
+    life = Life().at("2026-03-02 10:00").identify().signs_up().consents()
+    life.tell(events.PreferenceUpdated(frequency="monthly"))
+    life.sleeps(days(32))
+    assert [sent.kind for sent in life.mails] == ["k01", "k02"]
+    assert [held.reason for held in life.withheld] == ["cap", "cap", "cap"]
+
+
+@pytest.mark.parametrize("frequency", ["never", "off", 0])
+def test_who_wants_no_mail_gets_what_is_owed_and_nothing_else(frequency):
+    life = Life().at("2026-03-02 10:00").identify().signs_up().consents()
+    life.tell(events.PreferenceUpdated(frequency=frequency))
+    life.sleeps(days(32))
+    assert [sent.kind for sent in life.mails] == ["k01"]
+
+
+def test_a_frequency_nobody_knows_changes_nothing():
+    life = Life().at("2026-03-02 10:00").tell(events.PreferenceUpdated(frequency="now and then"))
+    assert life.state.wish is None
+
+
+def test_a_frequency_said_twice_is_one_fact():
+    life = Life().at("2026-03-02 10:00")
+    life.tell(events.PreferenceUpdated(frequency=3)).tell(events.PreferenceUpdated(frequency=3))
+    assert sum(isinstance(fact, facts.FrequencyWished) for fact in life.facts) == 1
