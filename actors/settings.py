@@ -8,9 +8,9 @@ in.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
@@ -19,12 +19,17 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from actors import formats, mistakes
 from ecrm import calendar, condition, moment, offers, pressure, programme, programmes
+from ecrm.delivery.addresses import parse_address, parse_mailbox
 from ecrm.delivery.limiter import Limit, limit
 from ecrm.delivery.message import MailSettings
-from ecrm.errors import Misconfigured
+from ecrm.errors import Misconfigured, Rejected
 from ecrm.programme import MailStep, Programme, Step
-from ecrm.shop import Shop
+from ecrm.shop import Shop, brand
+
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 KeyKind = Literal["publishable", "secret", "operator"]
@@ -199,23 +204,14 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
             f"delivery.transport: {delivery.transport!r} is not there yet in this release: "
             'write "maildir"'
         )
-    if calendar.zone_of(shop.timezone) is None:
-        raise Misconfigured(
-            f"shop.timezone: {shop.timezone!r} is no time zone: write one like Europe/Paris"
-        )
+    _check_shop(shop)
     return Settings(
         shop=Shop(**msgspec.structs.asdict(shop)),
         database=Path(file.store.path) if data is None else data / "ecrm.db",
         maildir=Path(delivery.maildir.path) if data is None else data / "mail",
         gateway=file.gateway,
         web=file.web,
-        mail=MailSettings(
-            from_transactional=file.mail.from_transactional,
-            from_marketing=file.mail.from_marketing,
-            reply_to=file.mail.reply_to,
-            links_url=file.web.public_url or shop.public_url,
-            unsubscribe=file.mail.unsubscribe,
-        ),
+        mail=_mail(file),
         rate=_value("delivery.rate_per_second", limit, delivery.rate_per_second),
         per_domain={
             domain.casefold(): _value(f"delivery.per_domain.{domain}", limit, rates.rate_per_second)
@@ -226,6 +222,35 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         programmes=_programmes(file.programmes),
         keys=(*map(_key, file.keys), *_from_environment(environment)),
         idle=tuple(_idle(file)),
+    )
+
+
+def _check_shop(shop: ShopSection) -> None:
+    """What would otherwise be found out in front of a customer."""
+    if calendar.zone_of(shop.timezone) is None:
+        raise Misconfigured(
+            f"shop.timezone: {shop.timezone!r} is no time zone: write one like Europe/Paris"
+        )
+    if formats.parse_locale(shop.locale) is None:
+        raise Misconfigured(f"shop.locale: {shop.locale!r} is no locale: write fr or fr-FR")
+    if not _CURRENCY.fullmatch(shop.currency):
+        raise Misconfigured(f"shop.currency: {shop.currency!r} is no currency: write EUR")
+    _value("shop.colour", brand, shop.colour)
+    _value("shop.support_email", parse_address, shop.support_email)
+
+
+def _mail(file: File) -> MailSettings:
+    mail = file.mail
+    for name in ("from_transactional", "from_marketing", "reply_to"):
+        _value(f"mail.{name}", parse_mailbox, getattr(mail, name))
+    if mail.unsubscribe:
+        _value("mail.unsubscribe", parse_address, mail.unsubscribe)
+    return MailSettings(
+        from_transactional=mail.from_transactional,
+        from_marketing=mail.from_marketing,
+        reply_to=mail.reply_to,
+        links_url=file.web.public_url or file.shop.public_url,
+        unsubscribe=mail.unsubscribe,
     )
 
 
@@ -248,24 +273,19 @@ def _read(path: Path) -> File:
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from None
     try:
-        return msgspec.convert(tomllib.loads(text.decode()), File)
+        raw = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path} is not valid TOML: {error}") from None
+    try:
+        return msgspec.convert(raw, File)
     except msgspec.ValidationError as error:
-        raise Misconfigured(f"{path}: {_readable(error)}") from None
-
-
-def _readable(error: msgspec.ValidationError) -> str:
-    """Msgspec's "… - at `$.shop.nam`" with the setting first."""
-    what, _, where = str(error).partition(" - at `$")
-    place = where.strip("`.").lstrip(".")
-    return f"{place}: {what}" if place else what
+        raise Misconfigured(f"{path}: {mistakes.explained(error, raw, File)}") from None
 
 
 def _value(setting: str, read: Callable[[T], R], raw: T) -> R:
     try:
         return read(raw)
-    except ValueError as error:
+    except (ValueError, Rejected) as error:
         raise Misconfigured(f"{setting}: {error}") from None
 
 
@@ -286,6 +306,10 @@ def _key(section: KeySection) -> Key:
         raise Misconfigured(f"keys: key {section.id!r} needs `key` or `key_sha256`")
     if section.key_sha256 and section.kind == "publishable":
         raise Misconfigured(f"keys: publishable key {section.id!r} is no secret: give it as `key`")
+    if section.key_sha256 and not _SHA256.fullmatch(section.key_sha256):
+        raise Misconfigured(
+            f"keys: key_sha256 of {section.id!r}: write 64 hex digits, a to f small"
+        )
     return Key(section.id, section.kind, given, section.origins)
 
 
@@ -305,7 +329,7 @@ def _programmes(sections: dict[str, ProgrammeSection]) -> tuple[Programme, ...]:
     for name in sections:
         if name not in names:
             raise Misconfigured(
-                f"programmes.{name}: there is no such programme{_near(name, names)}"
+                f"programmes.{name}: there is no such programme{mistakes.near(name, names)}"
             )
     return tuple(
         _changed(one, sections.get(one.name, ProgrammeSection()))
@@ -314,17 +338,14 @@ def _programmes(sections: dict[str, ProgrammeSection]) -> tuple[Programme, ...]:
     )
 
 
-def _near(name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
-
-
 def _changed(one: Programme, section: ProgrammeSection) -> Programme:
     where = f"programmes.{one.name}"
     names = [step.name for step in one.steps]
     for name in section.steps:
         if name not in names:
-            raise Misconfigured(f"{where}.steps.{name}: there is no such step{_near(name, names)}")
+            raise Misconfigured(
+                f"{where}.steps.{name}: there is no such step{mistakes.near(name, names)}"
+            )
     steps = tuple(
         _changed_step(f"{where}.steps.{step.name}", step, section.steps[step.name])
         if step.name in section.steps
@@ -380,7 +401,7 @@ def _delay(where: str, delay: programme.Delay, given: str | dict[str, str]) -> p
     for clock, text in given.items():
         if clock not in options:
             raise Misconfigured(
-                f"{where}: {clock!r} is no clock of it{_near(clock, list(options))}"
+                f"{where}: {clock!r} is no clock of it{mistakes.near(clock, list(options))}"
             )
         span = _value(f"{where}.{clock}", moment.parse_duration, text)
         options[clock] = replace(options[clock], span=span)

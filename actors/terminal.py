@@ -16,6 +16,7 @@ import msgspec
 import trio_websocket
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from actors.gateway import CONSOLE_PATH
 from ecrm.errors import EcrmError
@@ -34,13 +35,16 @@ class Unanswered(EcrmError):
 
 def parse(command: str) -> Plain:
     """The request that a typed command means. Raises ValueError with what can be typed."""
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"{command!r} is not understood: {error}") from None
     match words:
         case ["status" | "programmes" as op]:
             return {"op": op}
         case ["inspect" | "journal" | "timers" as op, customer]:
             return {"op": op, "customer": customer}
-        case ["queue", *about]:
+        case ["queue", *about] if len(about) <= 2:
             return {"op": "queue", **dict(zip(("state", "customer"), about, strict=False))}
         case ["clock"]:
             return {"op": "clock"}
@@ -95,23 +99,24 @@ def show(result: Plain, console: Console) -> None:
     scalars = Table(show_header=False, box=None, pad_edge=False)
     for name, value in result.items():
         if not isinstance(value, list):
-            scalars.add_row(f"[bold]{name}[/]", _text(value))
+            scalars.add_row(Text(name, style="bold"), Text(_text(value)))
     console.print(scalars)
     for name, value in result.items():
         if isinstance(value, list):
             console.print(_table(name, value))
 
 
-def _table(name: str, rows: list[object]) -> Table:
-    table = Table(title=f"{name}: {len(rows)}", title_justify="left", show_lines=name == "journal")
+def _table(name: str, rows: list[object]) -> Table | Text:
     if not rows:
-        return table
+        return Text(f"{name}: 0", style="italic")
+    table = Table(title=f"{name}: {len(rows)}", title_justify="left", show_lines=name == "journal")
     columns = list(rows[0]) if isinstance(rows[0], dict) else ["value"]
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         cells = row.values() if isinstance(row, dict) else [row]
-        table.add_row(*(_text(cell) for cell in cells))
+        # As it is: what a customer is called is no markup of ours.
+        table.add_row(*(Text(_text(cell)) for cell in cells))
     return table
 
 

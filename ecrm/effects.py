@@ -45,8 +45,24 @@ class Notify(msgspec.Struct, frozen=True, gc=False):
 Effect = Send | Cancel | Tell | Notify
 
 
+# Most facts ask for nothing; they are passed over at once, because this runs for every one.
+_ASKING: Final = frozenset(
+    (
+        facts.MailRequested,
+        facts.MailRetracted,
+        facts.Recognised,
+        facts.Bound,
+        facts.Heard,
+        facts.MailWithheld,
+        facts.OfferMade,
+    )
+)
+
+
 def effects_of(customer_id: CustomerId, fact: facts.AnyFact, now: Instant) -> tuple[Effect, ...]:
     """What a fact of this customer, made at `now`, asks of the world."""
+    if type(fact) not in _ASKING:
+        return ()
     match fact:
         case facts.MailRequested(mail=wanted):
             return (Send(wanted),)

@@ -298,7 +298,7 @@ class Laws:
         assert mail.at == now_known.now <= mail.not_after
         if mail.mail_class == "marketing":
             self.grounded(now_known, mail)
-            self.unpressing(mail)
+            self.unpressing(now_known, mail)
 
     def grounded(self, now_known, mail) -> None:
         """No marketing without a legal basis."""
@@ -306,11 +306,13 @@ class Laws:
         bought = GROUND.get(mail.programme) == "buyer" and now_known.purchases.count > 0
         assert said.granted if said is not None else bought
 
-    def unpressing(self, mail) -> None:
+    def unpressing(self, now_known, mail) -> None:
         limits: Limits = self.life.rules.limits
         others = [at for other, at in self.marketing.items() if other != mail.mail_id]
         assert all(mail.at - at >= limits.min_gap for at in others)
-        assert sum(mail.at - at < 7 * DAY for at in others) < limits.per_week
+        wish = now_known.wish
+        count, window = (wish.count, wish.window) if wish else (limits.per_week, 7 * DAY)
+        assert sum(mail.at - at < window for at in others) < count
         self.marketing[mail.mail_id] = mail.at
         if mail.template.startswith("cart/reminder") or limits.quiet is None:
             return

@@ -115,5 +115,9 @@ async def test_a_report_on_a_mail_nobody_waits_for_is_noted_and_changes_nothing(
         before = house.state("ana")
         await house.system.intake.relay([("ana", messages.Report("of another life", "accepted"))])
         after = house.state("ana")
-    assert (after.waiting, after.pressed, after.cart) == (before.waiting, before.pressed, before.cart)
+    assert (after.waiting, after.pressed, after.cart) == (
+        before.waiting,
+        before.pressed,
+        before.cart,
+    )
     assert START <= after.now < START + HOUR

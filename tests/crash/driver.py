@@ -1,3 +1,4 @@
+# ruff: noqa: T201  # its port is for the test that started it
 """The real service on a clock that stands still, for a test that kills it.
 
     python tests/crash/driver.py FOLDER START [STEP:N]
@@ -63,6 +64,13 @@ class Mortal:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def mortal(store, step):
+    if not step:
+        return store
+    name, _, count = step.partition(":")
+    return Mortal(store, name, int(count))
+
+
 def configured(folder):
     keys = tuple(
         settings.Key(kind, kind, settings.hashed(kind, key))
@@ -79,19 +87,14 @@ async def serve(folder, start, step):
     async with (
         open_outside() as outside,
         open_store(at.database, outside, clock.now) as store,
+        service.running(at, mortal(store, step), clock, outside, LINK_KEY) as running,
+        trio.open_nursery() as nursery,
     ):
-        if step:
-            name, _, count = step.partition(":")
-            store = Mortal(store, name, int(count))
-        async with (
-            service.running(at, store, clock, outside, LINK_KEY) as running,
-            trio.open_nursery() as nursery,
-        ):
-            listeners = await nursery.start(
-                partial(trio.serve_tcp, running.gateway.serve_stream, 0, host="127.0.0.1")
-            )
-            print(listeners[0].socket.getsockname()[1], flush=True)
-            await trio.sleep_forever()
+        listeners = await nursery.start(
+            partial(trio.serve_tcp, running.gateway.serve_stream, 0, host="127.0.0.1")
+        )
+        print(listeners[0].socket.getsockname()[1], flush=True)
+        await trio.sleep_forever()
 
 
 if __name__ == "__main__":

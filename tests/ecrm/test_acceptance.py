@@ -64,12 +64,42 @@ def test_an_account_is_opened_once():
     assert len(life().signs_up().signs_up().of(facts.SignedUp)) == 1
 
 
+def test_a_new_address_without_an_account_registers_nobody():
+    one = life().tell(events.EmailChanged(old_email="a@b.example", new_email="c@d.example"))
+    assert one.state.person.email == "c@d.example"
+    assert one.of(facts.Registered) == []
+
+
 def test_the_last_word_on_a_consent_counts_with_its_source():
     one = life().consents()
     one.tell(events.ConsentUpdated(purpose="email_marketing", state="denied", source="mail footer"))
     assert one.state.consents["email_marketing"] == state.Consent(
         granted=False, at=one.now, source="mail footer"
     )
+
+
+@pytest.mark.parametrize(
+    ("frequency", "wish"),
+    [
+        (3, (3, 7)),
+        (0, (0, 7)),
+        ("weekly", (1, 7)),
+        (" Monthly ", (1, 30)),
+        ("daily", (7, 7)),
+        ("never", (0, 7)),
+        ("now and then", None),
+        (None, None),
+    ],
+)
+def test_how_often_somebody_wants_to_hear_of_the_shop_is_understood(frequency, wish):
+    known = life().tell(events.PreferenceUpdated(frequency=frequency)).state.wish
+    assert (known and (known.count, known.window // days(1))) == wish
+
+
+def test_a_wish_that_is_said_again_is_no_news():
+    one = life().tell(events.PreferenceUpdated(frequency="weekly"))
+    assert made(one, events.PreferenceUpdated(frequency=1)) == []
+    assert made(one, events.PreferenceUpdated(frequency=2)) == ["FrequencyWished"]
 
 
 # The cart

@@ -105,6 +105,16 @@ def test_quiet_hours_by_day_do_not_span_midnight():
     assert calendar.quiet_until(two, siesta, PARIS) == parse_instant("2026-06-01T15:00:00+02:00")
 
 
+def test_quiet_hours_begin_and_end_to_the_minute():
+    nap = Quiet(LocalTime(13, 20), LocalTime(13, 40))
+    begin = parse_instant("2026-06-01T13:20:00+02:00")
+    end = parse_instant("2026-06-01T13:40:00+02:00")
+    assert calendar.quiet_until(Instant(begin - 1), nap, PARIS) is None
+    assert calendar.quiet_until(begin, nap, PARIS) == end
+    assert calendar.quiet_until(Instant(end - 1), nap, PARIS) == end
+    assert calendar.quiet_until(end, nap, PARIS) is None
+
+
 def test_quiet_hours_of_no_length_are_never():
     never = Quiet(LocalTime(8), LocalTime(8))
     assert calendar.quiet_until(parse_instant("2026-06-01T06:00:00Z"), never, PARIS) is None

@@ -89,6 +89,10 @@ EVENTS = st.one_of(
     st.builds(events.SurveyAnswered, survey_id=ORDERS.map("site/{}".format), score=st.just(9)),
     st.builds(events.ConsentUpdated, purpose=st.just("email_marketing"), state=st.sampled_from(["granted", "denied"])),
     st.builds(events.SignedUp, email=st.sampled_from([None, "ana@post.example"])),
+    st.builds(
+        events.PreferenceUpdated,
+        frequency=st.sampled_from([0, 1, 5, "weekly", "monthly", "daily", "now and then", None]),
+    ),
     st.just(events.EmailChanged(old_email="ana@post.example", new_email="ana@new.example")),
 )  # fmt: skip
 

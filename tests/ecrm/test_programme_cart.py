@@ -121,6 +121,13 @@ def test_the_offer_of_a_night_without_an_hour_ends_with_its_day():
     assert life.wall(offer.until) == "2026-03-29 23:59:59.999"
 
 
+def test_an_offer_that_ended_is_forgotten_when_another_is_made():
+    life = shopper().tell(added()).sleeps(days(20)).tell(added()).sleeps(days(3))
+    made = [offer.code for offer in life.of(facts.OfferMade)]
+    assert len(set(made)) == 2
+    assert [offer.code for offer in life.state.offers] == made[1:]
+
+
 def test_the_shop_hears_of_the_coupon_before_the_customer_does():
     life = shopper().tell(added()).sleeps(days(3))
     order = [type(one) for one in life.effects if isinstance(one, effects.Send | effects.Notify)]

@@ -50,6 +50,13 @@ def test_the_first_order_ends_the_welcome(event):
     assert life.state.marks == {}
 
 
+def test_an_order_after_the_last_mail_still_prevents_the_graduation():
+    life = newcomer().consents().sleeps(days(29)).tell(PAID).sleeps(days(60))
+    (left,) = life.of(facts.Left)
+    assert (left.step, left.kind) == ("graduated", "")
+    assert life.state.marks == {}
+
+
 def test_the_first_order_takes_back_a_weekly_mail_that_still_waits_in_the_queue():
     life = newcomer().consents().sleeps(days(7)).tell(PAID)
     assert life.retracted == [("k02", "Order Paid o1")]

@@ -1,0 +1,83 @@
+"""Keys: who may come in, and what is kept of them (design §8)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+
+from actors import keys, settings
+from actors.store.memory import MemoryStore
+from proto.session import Grant
+from tests.actors.house import START
+
+KINDS = ("publishable", "secret", "operator")
+
+
+@pytest.fixture
+def store():
+    return MemoryStore(lambda: START)
+
+
+def configured(kind, key):
+    return settings.Key(f"the-{kind}", kind, settings.hashed(kind, key))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_key_of_the_settings_opens_the_door_as_what_it_is(kind):
+    keyring = keys.Keyring((configured(kind, "open sesame"),))
+    assert keyring.authenticate("open sesame") == Grant(key_id=f"the-{kind}", kind=kind)
+
+
+@pytest.mark.parametrize("wrong", ["", "open", "open sesame ", "Open sesame", "öpen sesame"])
+async def test_another_key_opens_nothing(wrong):
+    keyring = keys.Keyring(tuple(configured(kind, "open sesame") for kind in KINDS))
+    assert keyring.authenticate(wrong) is None
+
+
+@pytest.mark.parametrize("kind", ["secret", "operator"])
+async def test_the_hash_of_a_key_is_no_key(kind):
+    key = configured(kind, "open sesame")
+    assert key.secret == sha256(b"open sesame").hexdigest()
+    assert keys.Keyring((key,)).authenticate(key.secret) is None
+
+
+async def test_the_first_keys_open_the_door_now_and_after_a_restart(store):
+    made = await keys.make_keys(store, START)
+    assert sorted(made) == sorted(KINDS)
+    for _ in range(2):
+        keyring = keys.Keyring(await keys.stored(store))
+        granted = {kind: keyring.authenticate(key) for kind, key in made.items()}
+        assert granted == {kind: Grant(key_id=f"first-{kind}", kind=kind) for kind in KINDS}
+
+
+async def test_of_the_first_keys_only_the_publishable_one_is_kept_as_it_is(store):
+    made = await keys.make_keys(store, START)
+    kept = {row.kind: row.secret for row in await store.keys()}
+    assert kept["publishable"] == made["publishable"]
+    assert all(
+        kept[kind] == sha256(made[kind].encode()).hexdigest() for kind in ("secret", "operator")
+    )
+
+
+async def test_no_two_shops_get_the_same_keys(store):
+    made = [await keys.make_keys(store, START) for _ in range(20)]
+    everything = {key for of in made for key in of.values()}
+    assert len(everything) == 60
+    assert min(len(key) for key in everything) >= 35
+
+
+async def test_keys_of_the_settings_and_of_the_store_open_the_door_together(store):
+    made = await keys.make_keys(store, START)
+    keyring = keys.Keyring((configured("secret", "open sesame"),))
+    keyring.add(await keys.stored(store))
+    assert keyring.authenticate("open sesame").key_id == "the-secret"
+    assert keyring.authenticate(made["secret"]).key_id == "first-secret"
+
+
+async def test_the_origins_of_a_key_are_kept(store):
+    await store.add_keys(
+        [keys.port.KeyRow("k", "publishable", "pk_1", "https://a.example https://b.example", START)]
+    )
+    [key] = await keys.stored(store)
+    assert key.origins == ("https://a.example", "https://b.example")

@@ -1,0 +1,336 @@
+"""Settings: what stands without a file, what a file changes, and one line for every mistake."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from actors import settings
+from ecrm import calendar, programme, programmes
+from ecrm.calendar import LocalTime, Quiet
+from ecrm.condition import parse
+from ecrm.delivery.limiter import limit
+from ecrm.errors import Misconfigured
+from ecrm.moment import Instant, days, hours, minutes
+from ecrm.offers import Offer
+from ecrm.pressure import Limits
+from ecrm.rules import Rules
+from tests.worlds import instant, open_world
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text="", data=None, **environment):
+        file = tmp_path / "ecrm.toml"
+        file.write_text(text)
+        return settings.load(file, data, environment)
+
+    return load
+
+
+def step(loaded, name):
+    one, _, name = name.partition("/")
+    return next(p for p in loaded.programmes if p.name == one).step(name)
+
+
+# What stands.
+
+
+def test_without_a_file_the_defaults_stand(tmp_path):
+    loaded = settings.load(tmp_path / "none.toml", None, {})
+    assert loaded.database == Path("var/ecrm.db")
+    assert loaded.maildir == Path("var/mail")
+    assert (loaded.gateway.host, loaded.gateway.port) == ("127.0.0.1", 8765)
+    assert (loaded.shop.locale, loaded.shop.timezone, loaded.shop.currency) == (
+        "fr", "Europe/Paris", "EUR",
+    )  # fmt: skip
+    assert loaded.limits == Limits(2, hours(20), Quiet(LocalTime(21), LocalTime(8)))
+    assert loaded.programmes == programmes.ALL
+    assert loaded.keys == ()
+
+
+def test_an_empty_file_is_as_good_as_none(load, tmp_path):
+    assert load() == settings.load(tmp_path / "none.toml", None, {})
+
+
+def test_the_example_is_what_stands_without_it(tmp_path):
+    example = settings.load(ROOT / "ecrm.toml", None, {})
+    assert example == settings.load(tmp_path / "none.toml", None, {})
+
+
+def test_a_data_folder_holds_the_database_and_the_mails(load):
+    loaded = load('[store]\npath = "elsewhere.db"', Path("/data"))
+    assert loaded.database == Path("/data/ecrm.db")
+    assert loaded.maildir == Path("/data/mail")
+
+
+def test_what_a_file_says_stands(load):
+    loaded = load(
+        """
+        [shop]
+        name = "La Théière"
+        locale = "en-GB"
+        timezone = "Europe/London"
+        currency = "GBP"
+        public_url = "https://tea.example"
+        [web]
+        public_url = "https://mail.tea.example"
+        [store]
+        path = "tea.db"
+        [mail]
+        from_marketing = "News <news@tea.example>"
+        [delivery]
+        rate_per_second = 5
+        per_domain = { "Orange.fr" = { rate_per_second = 0.5 } }
+        [delivery.maildir]
+        path = "tea-mail"
+        [pressure]
+        marketing_per_week = 1
+        min_gap = "2d"
+        quiet = "20:30-09:15"
+        """
+    )
+    assert loaded.shop.name == "La Théière"
+    assert loaded.mail.links_url == "https://mail.tea.example"
+    assert loaded.mail.from_marketing == "News <news@tea.example>"
+    assert (loaded.database, loaded.maildir) == (Path("tea.db"), Path("tea-mail"))
+    assert loaded.rate == limit(5)
+    assert loaded.per_domain == {"orange.fr": limit(0.5)}
+    assert loaded.limits == Limits(1, days(2), Quiet(LocalTime(20, 30), LocalTime(9, 15)))
+
+
+def test_no_quiet_hours_are_none(load):
+    assert load('[pressure]\nquiet = ""').limits.quiet is None
+
+
+def test_what_does_nothing_is_said_aloud(load):
+    loaded = load('[delivery]\nper_domain = { "orange.fr" = { connections = 2 } }')
+    assert loaded.idle == ("delivery.per_domain connections do nothing with a Maildir",)
+
+
+# Keys.
+
+
+def test_of_secret_keys_only_the_hash_is_kept(load):
+    loaded = load(
+        f"""
+        [[keys]]
+        id = "shop"
+        kind = "secret"
+        key = "sk_1"
+        [[keys]]
+        id = "ops"
+        kind = "operator"
+        key_sha256 = "{sha256(b"ok_1").hexdigest()}"
+        [[keys]]
+        id = "browser"
+        kind = "publishable"
+        key = "pk_1"
+        origins = ["https://tea.example"]
+        """
+    )
+    assert [(key.key_id, key.kind, key.secret, key.origins) for key in loaded.keys] == [
+        ("shop", "secret", sha256(b"sk_1").hexdigest(), ()),
+        ("ops", "operator", sha256(b"ok_1").hexdigest(), ()),
+        ("browser", "publishable", "pk_1", ("https://tea.example",)),
+    ]
+
+
+def test_keys_may_come_from_the_environment(load):
+    loaded = load(ECRM_SECRET_KEY="sk_2", ECRM_OPERATOR_KEY="ok_2", ECRM_PUBLISHABLE_KEY="pk_2")
+    assert {key.kind: key.secret for key in loaded.keys} == {
+        "secret": sha256(b"sk_2").hexdigest(),
+        "operator": sha256(b"ok_2").hexdigest(),
+        "publishable": "pk_2",
+    }
+
+
+def test_an_empty_variable_is_no_key(load):
+    assert load(ECRM_SECRET_KEY="", ECRM_OTHER="x").keys == ()
+
+
+# Programmes.
+
+
+def test_a_programme_can_be_switched_off(load):
+    loaded = load("[programmes.welcome]\nenabled = false")
+    assert [one.name for one in loaded.programmes] == [
+        one.name for one in programmes.ALL if one.name != "welcome"
+    ]
+
+
+def test_one_duration_moves_every_clock_of_a_step(load):
+    moved = step(load('[programmes.cart.steps.reminder]\nafter = "30min"'), "cart/reminder")
+    began = Instant(0)
+    for clock in ("Checkout Started", "Product Added"):
+        assert programme.due_of(moved.delay, began, {clock: Instant(5)}) == 5 + minutes(30)
+
+
+def test_a_duration_for_one_clock_leaves_the_others(load):
+    text = '[programmes.cart.steps.reminder.after]\n"Product Added" = "2h"'
+    moved = step(load(text), "cart/reminder")
+    clocks = {"Product Added": Instant(0), "Checkout Started": Instant(0)}
+    assert programme.due_of(moved.delay, Instant(0), clocks) == minutes(10)
+    assert programme.due_of(moved.delay, Instant(0), {"Product Added": Instant(0)}) == hours(2)
+
+
+def test_a_step_of_one_clock_is_moved_by_a_duration_or_by_its_name(load):
+    for after in ('"20d"', '{ "Order Fulfilled" = "20d" }'):
+        moved = step(load(f"[programmes.review.steps.product]\nafter = {after}"), "review/product")
+        assert moved.delay == programme.after(days(20), since="Order Fulfilled")
+
+
+def test_offers_lateness_times_and_conditions_can_be_changed(load):
+    changed = step(
+        load(
+            """
+            [programmes.cart.steps.offer]
+            offer = { percent = 15, more_days = 2 }
+            late = "skip after 3h"
+            at = "09:30"
+            when = "cart.total >= 5000"
+            """
+        ),
+        "cart/offer",
+    )
+    assert changed.offer == Offer(15, 2)
+    assert changed.late == programme.skip(hours(3))
+    assert changed.at == LocalTime(9, 30)
+    assert changed.when == parse("cart.total >= 5000")
+    assert changed.kind == "k08"
+
+
+def test_an_offer_can_be_taken_away_and_lateness_forgiven(load):
+    changed = step(
+        load('[programmes.cart.steps.offer]\noffer = false\nlate = "send"'), "cart/offer"
+    )
+    assert changed.offer is None
+    assert changed.late == programme.send()
+
+
+def test_a_programmes_condition_can_be_changed(load):
+    loaded = load("""[programmes.cart]\nwhen = 'person.country == "FR"'""")
+    cart = next(one for one in loaded.programmes if one.name == "cart")
+    assert cart.when == parse('person.country == "FR"')
+
+
+async def test_what_is_changed_takes_effect(autojump_clock, tmp_path, load):
+    loaded = load(
+        """
+        [pressure]
+        quiet = ""
+        [programmes.welcome]
+        enabled = false
+        [programmes.cart.steps.reminder]
+        after = "30min"
+        when = "cart.total >= 3000"
+        [programmes.cart.steps.offer]
+        offer = { percent = 15 }
+        at = "06:30"
+        """
+    )
+    changes = {"limits": loaded.limits, "programmes": loaded.programmes}
+    async with open_world(tmp_path, autojump_clock, **changes) as world:
+        shop = await world.shop()
+        await shop.registers("rich")
+        await shop.registers("poor")
+        await shop.adds("rich", "lamp", price=30)
+        await shop.adds("poor", "lamp", price=29)
+        await world.until("2026-03-06 10:00")
+        assert world.kinds("rich") == [("k07", "2026-03-02 10:30"), ("k08", "2026-03-05 06:30")]
+        assert world.kinds("poor") == [("k08", "2026-03-05 06:30")]
+        (offer,) = [f for f in await world.past("rich") if type(f).__name__ == "OfferMade"]
+        assert offer.percent == 15
+        zone = calendar.zone_of("Europe/Paris")
+        assert offer.until == calendar.end_of_day(instant("2026-03-05 06:30"), zone)
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        # What does not exist.
+        ("[shp]", "'shp' is no setting; did you mean shop?"),
+        ('[shop]\nnam = "x"', "'shop.nam' is no setting; did you mean name?"),
+        ("x = 1", "'x' is no setting; there are shop, store"),
+        ("[programmes.cart]\nenable = true", "'programmes.cart.enable' is no setting; did you mean enabled?"),
+        ("[programmes.crat]", "programmes.crat: there is no such programme; did you mean cart?"),
+        ("[programmes.xyz]", "programmes.xyz: there is no such programme; there are confirmation,"),
+        ("[programmes.cart.steps.ofer]", "programmes.cart.steps.ofer: there is no such step; did you mean offer?"),
+        ('[programmes.cart.steps.reminder.after]\n"Checkout Begun" = "5min"', "is no clock of it; did you mean Checkout Started?"),
+        # Wrong types, numbers and choices.
+        ("[shop]\nname = 1", "shop.name: Expected `str`, got `int`"),
+        ('[gateway]\nport = "http"', "gateway.port: Expected `int`, got `str`"),
+        ("[gateway]\nport = 99999", "gateway.port: Expected `int` <= 65535"),
+        ("[pressure]\nmarketing_per_week = -1", "pressure.marketing_per_week: Expected `int` >= 0"),
+        ('[programmes.cart]\nenabled = "no"', "programmes.cart.enabled: Expected `bool`, got `str`"),
+        ("[programmes.cart.steps.offer]\noffer = { percent = 0 }", "programmes.cart.steps.offer.offer.percent: Expected `int` >= 1"),
+        ('[delivery.per_domain."orange.fr"]\nconnections = 0', "delivery.per_domain.orange.fr.connections: Expected `int` >= 1"),
+        ('[delivery]\ntransport = "pigeon"', "delivery.transport: Invalid enum value 'pigeon': write 'maildir' or"),
+        ('[delivery]\ntransport = "smtp"', "delivery.transport: 'smtp' is not there yet in this release: write \"maildir\""),
+        ("[delivery]\nrate_per_second = 0", "delivery.rate_per_second: 0.0 mails a second are no rate: write a number above 0"),
+        ("[delivery]\nrate_per_second = inf", "delivery.rate_per_second: inf mails a second are no rate"),
+        ('[delivery.per_domain."a.fr"]\nrate_per_second = -1', "delivery.per_domain.a.fr: -1.0 mails"),
+        # Durations, hours, zones, conditions.
+        ('[pressure]\nmin_gap = "soon"', "pressure.min_gap: 'soon' is no duration: write 30s, 10min, 3h or 15d"),
+        ('[programmes.cart.steps.offer]\nafter = "2 days"', "programmes.cart.steps.offer.after: '2 days' is no duration"),
+        ('[pressure]\nquiet = "21:00"', "pressure.quiet: '21:00' are no quiet hours: write 21:00-08:00"),
+        ('[pressure]\nquiet = "25:00-08:00"', "pressure.quiet: '25:00' is no time of day: write 09:30"),
+        ('[programmes.cart.steps.offer]\nat = "9h"', "programmes.cart.steps.offer.at: '9h' is no time of day: write 09:30"),
+        ('[programmes.cart.steps.offer]\nlate = "never"', "programmes.cart.steps.offer.late: 'never' is no late policy: write \"send\" or \"skip after 3h\""),
+        ('[programmes.cart.steps.offer]\nlate = "skip after soon"', "programmes.cart.steps.offer.late: 'soon' is no duration"),
+        ('[programmes.cart.steps.offer]\nwhen = "cart.lines >"', "programmes.cart.steps.offer.when: 'cart.lines >' is no condition"),
+        ('[programmes.welcome.steps.graduated]\nlate = "send"', "programmes.welcome.steps.graduated sends no mail: it takes no `late`"),
+        # The shop and its addresses.
+        ('[shop]\ntimezone = "Paris"', "shop.timezone: 'Paris' is no time zone: write one like Europe/Paris"),
+        ('[shop]\nlocale = "klingon"', "shop.locale: 'klingon' is no locale: write fr or fr-FR"),
+        ('[shop]\ncurrency = "euro"', "shop.currency: 'euro' is no currency: write EUR"),
+        ('[shop]\ncolour = "green"', "shop.colour: 'green' is no colour: write #rrggbb"),
+        ('[shop]\nsupport_email = "us"', "shop.support_email: the address 'us' has no @"),
+        ('[mail]\nfrom_marketing = "us"', "mail.from_marketing: the address 'us' has no @"),
+        ('[mail]\nreply_to = "a\\nBcc: b@c.de"', "mail.reply_to: the address"),
+        ('[mail]\nunsubscribe = "us"', "mail.unsubscribe: the address 'us' has no @"),
+        # Keys.
+        ('[[keys]]\nid = "a"\nkind = "secrt"\nkey = "x"', "keys[0].kind: Invalid enum value 'secrt': write 'publishable' or 'secret' or 'operator'"),
+        ('[[keys]]\nid = "a"\nkind = "secret"', "keys: key 'a' needs `key` or `key_sha256`"),
+        ('[[keys]]\nid = "a"\nkind = "secret"\nkey_sha256 = "zz"', "keys: key_sha256 of 'a': write 64 hex digits"),
+        ('[[keys]]\nid = "a"\nkind = "publishable"\nkey_sha256 = "zz"', "keys: publishable key 'a' is no secret: give it as `key`"),
+        ('[[keys]]\nkind = "secret"\nkey = "x"', "keys[0]: Object missing required field `id`"),
+        # The file itself.
+        ("[shop\n", "is not valid TOML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_that_names_the_setting(load, text, said):
+    with pytest.raises(Misconfigured) as refused:
+        load(text)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[programmes.cart.steps.offer]\nwhen = "cart.lnes > 0"', "cart/offer: 'cart.lnes' is no reading: did you mean cart.lines?"),
+        ('[programmes.cart]\nwhen = "orders.cnt == 0"', "cart: 'orders.cnt' is no reading: did you mean orders.count?"),
+    ],
+)  # fmt: skip
+def test_a_condition_on_what_there_is_not_is_found_before_anybody_is_served(load, text, said):
+    loaded = load(text)
+    with pytest.raises(Misconfigured) as refused:
+        Rules(loaded.shop, loaded.limits, loaded.programmes)
+    assert said in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read_is_one_line_that_names_it(tmp_path):
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    for path, said in ((tmp_path, "cannot read"), (binary, "is not valid TOML")):
+        with pytest.raises(Misconfigured, match=said) as refused:
+            settings.load(path, None, {})
+        assert str(path) in str(refused.value)
