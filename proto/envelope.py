@@ -120,6 +120,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
+
 def corrected(received_at: int, original: datetime | None, sent_at: datetime | None) -> int:
     """When it happened by our clock: receivedAt - (sentAt - original), never after receivedAt.
 

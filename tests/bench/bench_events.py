@@ -72,15 +72,19 @@ async def serve_bare():
     await _listen(serve)
 
 
-class Told(msgspec.Struct, tag="track", tag_field="type"):
+class Said(msgspec.Struct):
     messageId: str  # noqa: N815 - the wire's own name
     userId: str  # noqa: N815
     event: str
     properties: dict[str, object]
 
 
+class Told(Said, tag="track", tag_field="type"):
+    pass
+
+
 class Batch(msgspec.Struct, tag="batch", tag_field="type"):
-    batch: list[msgspec.Raw]
+    batch: list[Said]
 
 
 async def serve_ecrm(folder):
@@ -232,7 +236,7 @@ async def paced(talk):
         start = trio.current_time()
         for n in range(0, total, int(PACE * step)):
             await trio.sleep_until(start + n / PACE)
-            messages = [told(f"paced{m}", f"c{m % 1000}") for m in range(n, n + int(PACE * step))]
+            messages = [told(m, f"c{m % 1000}") for m in range(n, n + int(PACE * step))]
             now = time.perf_counter()
             sent_at.update((message["messageId"], now) for message in messages)
             await talk.stream.send_all(b"".join(frame(message) for message in messages))

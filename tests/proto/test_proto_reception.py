@@ -210,8 +210,7 @@ def test_the_ends_of_time_are_no_exception(form, edge):
         receive(said(event="Order Delivered", properties={"order_id": "o", "delivered_at": edge})),
     ]
     assert all(
-        isinstance(result, Reject) or record.read(record.written(result))
-        for result in results
+        isinstance(result, Reject) or record.read(record.written(result)) for result in results
     )
 
 
