@@ -119,7 +119,6 @@ class PressureSection(Section, frozen=True):
 
 class OfferSection(Section, frozen=True):
     percent: Annotated[int, Meta(ge=1, le=99)]
-    more_days: Annotated[int, Meta(ge=0, le=365)] = 0
 
 
 class StepSection(Section, frozen=True):
@@ -371,9 +370,7 @@ def _changed_step(where: str, step: Step, section: StepSection) -> Step:
             changes["late"] = _value(f"{where}.late", _late, section.late)
         if section.offer is not None:
             given = section.offer
-            changes["offer"] = (
-                offers.Offer(given.percent, given.more_days) if given is not False else None
-            )
+            changes["offer"] = offers.Offer(given.percent) if given is not False else None
     elif section.late is not None or section.offer is not None:
         raise Misconfigured(f"{where} sends no mail: it takes no `late` and no `offer`")
     return replace(step, **changes)

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
-
-from ecrm import calendar
-from ecrm.moment import Instant
 
 ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 class Offer(msgspec.Struct, frozen=True, gc=False):
-    """A discount in percent, valid until the end of the local day, `more_days` days on."""
+    """A discount in percent, valid until the end of the local day it is made on (R71)."""
 
     percent: int
-    more_days: int = 0
 
 
 def code_for(mail_id: str) -> str:
@@ -33,10 +28,3 @@ def code_for(mail_id: str) -> str:
         number, index = divmod(number, len(ALPHABET))
         letters += ALPHABET[index]
     return f"{letters[:5]}-{letters[5:]}"
-
-
-def ends(offer: Offer, now: Instant, zone: ZoneInfo) -> Instant:
-    end = calendar.end_of_day(now, zone)
-    for _ in range(offer.more_days):
-        end = calendar.end_of_day(Instant(end + 1), zone)
-    return end

@@ -297,7 +297,7 @@ class Turn:
         not_after = min(Instant(now + programme.LANE_AGE[step.lane]), candidate.deadline)
         offer = None
         if step.offer is not None:
-            until = offers.ends(step.offer, now, self.zone)
+            until = calendar.end_of_day(now, self.zone)
             offer = mail.ShownOffer(offers.code_for(mail_id), step.offer.percent, until)
             # The shop must know the coupon before the customer does.
             self.record(facts.OfferMade(offer.code, offer.percent, until, stay.programme))

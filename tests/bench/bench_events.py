@@ -266,7 +266,10 @@ async def timers(folder):
     ]
     async with served("ecrm", folder) as talk:
         seconds = await push(talk, batches, BATCH)
-    return TIMERS / seconds, sum(file.stat().st_size for file in folder.glob("ecrm.db*"))
+    # Opened and closed once more, so that the log is in the file.
+    async with open_outside() as outside, open_store(folder / "ecrm.db", outside, WallClock().now):
+        pass
+    return TIMERS / seconds, (folder / "ecrm.db").stat().st_size
 
 
 async def main(folder):
@@ -290,7 +293,7 @@ async def main(folder):
     rate, size = await timers(_fresh(folder, "timers"))
     print(
         f"turns that set a timer: {rate:,.0f}/s; "
-        f"{size / TIMERS * 100_000 / MIB:.1f} MiB per 100 000, the write-ahead log included"
+        f"{size / TIMERS * 100_000 / MIB:.1f} MiB of disk per 100 000"
     )
 
 

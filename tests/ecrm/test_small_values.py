@@ -28,7 +28,6 @@ from ecrm.moment import (
     parse_instant,
     seconds,
 )
-from ecrm.offers import Offer
 from ecrm.state import Consent, Purchases, State
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -168,21 +167,6 @@ def test_a_code_is_ten_letters_that_cannot_be_mistaken():
 def test_the_same_mail_always_has_the_same_code():
     # Printed in mails that are out: it must never change.
     assert offers.code_for("mail") == "XMMZU-NXVET"
-
-
-@pytest.mark.parametrize(
-    ("now", "more_days", "end"),
-    [
-        ("2026-06-01T00:00:00+02:00", 0, "2026-06-01T21:59:59.999Z"),
-        ("2026-06-01T23:59:59+02:00", 0, "2026-06-01T21:59:59.999Z"),
-        ("2026-06-01T10:00:00+02:00", 2, "2026-06-03T21:59:59.999Z"),
-        ("2026-03-28T10:00:00+01:00", 1, "2026-03-29T21:59:59.999Z"),
-        ("2026-10-24T10:00:00+02:00", 1, "2026-10-25T22:59:59.999Z"),
-    ],
-)
-def test_an_offer_ends_with_a_local_day(now, more_days, end):
-    until = offers.ends(Offer(10, more_days), parse_instant(now), PARIS)
-    assert format_instant(until) == end
 
 
 # Consent
