@@ -55,11 +55,18 @@ def main() -> int:
     logs.configure(json=options.json, quiet=options.run is not _serve)
     status = 1
     try:
-        configured = settings.load(options.config, options.data, os.environ)
+        configured = settings.load(_config(options.config), options.data, os.environ)
         status = options.run(options, configured)
     except* EcrmError as errors:
         print(f"ecrm: {_first(errors)}", file=sys.stderr)
     return status
+
+
+def _config(named: Path | None) -> Path:
+    """A file that was named must be there; without one, `ecrm.toml` counts where it is."""
+    if named is not None and not named.exists():
+        raise Misconfigured(f"there is no {named}: name another --config, or leave it out")
+    return named or Path("ecrm.toml")
 
 
 def _first(errors: BaseExceptionGroup[EcrmError]) -> BaseException:
@@ -71,7 +78,9 @@ def _first(errors: BaseExceptionGroup[EcrmError]) -> BaseException:
 
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, default=Path("ecrm.toml"), help="the settings file")
+    shared.add_argument(
+        "--config", type=Path, help="the settings file; ecrm.toml where there is one"
+    )
     shared.add_argument("--data", type=Path, help="folder of the database and the Maildir")
     shared.add_argument("--json", action="store_true", help="answer in JSON")
     parser = argparse.ArgumentParser(

@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 JOURNAL_SHOWN: Final = 20
 QUEUE_SHOWN: Final = 50
+# Every day on the way is lived through: farther than this, the answer would not come for long.
+FARTHEST_PUSH: Final = moment.days(400)
 
 Plain = dict[str, object]
 Op = Callable[["Request"], Awaitable[Plain]]
@@ -228,6 +230,9 @@ class Console:
                 span = moment.parse_duration(request.advance)
             except ValueError as error:
                 raise Refused("invalid", str(error)) from None
+            if span > FARTHEST_PUSH:
+                most = moment.format_duration(FARTHEST_PUSH)
+                raise Refused("invalid", f"{request.advance} is too far at once: at most {most}")
             await clock.advance(moment.later(clock.now(), span))
         return {"now": moment.format_instant(clock.now())}
 

@@ -33,7 +33,7 @@ HELLO_WITHIN: Final = 10.0
 CLOSE_WITHIN: Final = 5.0
 # The wire's own limit is answered in words; beyond this nobody is worth the memory.
 HARD_LIMIT: Final = 4 * 1024 * 1024
-FRAMES_WAITING: Final = 1_024
+FRAMES_WAITING: Final = 4_096
 
 EVENTS_PATH: Final = "/v1/events"
 CONSOLE_PATH: Final = "/v1/console"

@@ -155,14 +155,14 @@ def _lines(products: tuple[events.Product, ...], currency: str) -> tuple[Line, .
     return tuple(_line(product, currency) for product in products)
 
 
-def _was_bought(told: Told) -> bool:
-    """Does this cart event tell of what an order has taken since?"""
+def _is_past(told: Told) -> bool:
+    """Does this cart event tell of what an order has taken, or the shop emptied, since?"""
     last = told.state.purchases.last_at
-    return last is not None and told.occurred <= last
+    return (last is not None and told.occurred <= last) or told.occurred < told.state.emptied_at
 
 
 def _added(told: Told, event: events.ProductAdded) -> Facts:
-    if _was_bought(told):
+    if _is_past(told):
         return ()
     currency = event.currency or told.currency
     line = _line(event, currency)
@@ -182,8 +182,11 @@ def _removed(told: Told, event: events.ProductRemoved) -> Facts:
 
 def _emptied(told: Told, _event: events.CartEmptied) -> Facts:
     cart = told.state.cart
-    stale = cart is None or told.occurred < cart.touched_at
-    return () if stale else (facts.CartEmptied("Cart Emptied"),)
+    known = told.state.emptied_at if cart is None else cart.touched_at
+    # Heard before what it emptied, it is remembered: what comes late must not fill the cart again.
+    if told.occurred < known or (cart is None and told.occurred == known):
+        return ()
+    return (facts.CartEmptied("Cart Emptied", told.occurred),)
 
 
 def _whole_cart(
@@ -204,13 +207,13 @@ def _whole_cart(
 
 
 def _cart_viewed(told: Told, event: events.CartViewed) -> Facts:
-    if _was_bought(told):
+    if _is_past(told):
         return ()
     return _whole_cart(told, event.cart_id, event.currency, event.products)
 
 
 def _checkout_started(told: Told, event: events.CheckoutStarted) -> Facts:
-    if _was_bought(told):
+    if _is_past(told):
         return ()
     lines = _whole_cart(told, event.cart_id, event.currency, event.products)
     return (*lines, _reached(told, event.cart_id, "start", began=True))
@@ -232,7 +235,7 @@ def _step(
 ) -> Facts:
     paying = isinstance(event, events.PaymentInfoEntered)
     step = "payment" if paying else event.named
-    if not step or _was_bought(told):
+    if not step or _is_past(told):
         return ()
     return (_reached(told, event.cart_id, step),)
 

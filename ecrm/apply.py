@@ -62,7 +62,7 @@ def _heard(state: State, fact: facts.Heard) -> Changes:
 
 
 def _bound(state: State, fact: facts.Bound) -> Changes:
-    gone: Changes = {"cart": None, "orders": {}, "purchases": Purchases()}
+    gone: Changes = {"cart": None, "consents": {}, "orders": {}, "purchases": Purchases()}
     return _at(state, fact) | gone | {"bound_to": fact.to}
 
 
@@ -159,8 +159,8 @@ def _cart_replaced(state: State, fact: facts.CartReplaced) -> Changes:
     }
 
 
-def _cart_emptied(_state: State, _fact: facts.CartEmptied) -> Changes:
-    return {"cart": None}
+def _cart_emptied(state: State, fact: facts.CartEmptied) -> Changes:
+    return {"cart": None, "emptied_at": max(state.emptied_at, fact.occurred)}
 
 
 def _checkout(state: State, fact: facts.CheckoutReached) -> Changes:
@@ -295,8 +295,12 @@ def _enrolled(state: State, fact: facts.Enrolled) -> Changes:
         because=fact.because,
         refs=fact.refs,
         clocks={fact.because: fact.since},
+        nth=fact.nth,
     )
-    return {"enrolments": {**state.enrolments, fact.key: enrolment}}
+    return {
+        "enrolments": {**state.enrolments, fact.key: enrolment},
+        "stays": {**state.stays, fact.programme: state.stays.get(fact.programme, 0) + 1},
+    }
 
 
 def _clock_set(state: State, fact: facts.ClockSet) -> Changes:

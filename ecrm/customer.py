@@ -68,7 +68,8 @@ def _take(rules: Rules, state: State, message: messages.Incoming, moment: Moment
             kind, key = (waiting.kind, waiting.key) if waiting is not None else ("", "")
             turn.record(facts.Heard(now, mail_id, outcome, response, kind, key))
         case messages.Bind(to):
-            turn.record(facts.Bound(now, to, state.cart, state.consents, state.orders))
+            stays = {key: stay for key, stay in state.enrolments.items() if stay.refs}
+            turn.record(facts.Bound(now, to, state.cart, state.consents, state.orders, stays))
             turn.leave_all(f"this visitor is {to} now")
         case messages.Inherit():
             _inherit(turn, message)
@@ -82,6 +83,9 @@ def _inherit(turn: Turn, message: messages.Inherit) -> None:
     """A person takes over a visitor's life; an order on either side empties the cart of both."""
     now = turn.moment.now
     turn.tell(facts.Inherited(now, message.origin, message.cart, message.consents, message.orders))
+    # What is about an order goes on where it was: a guest who gives an address is still owed it.
+    for key, stay in sorted(message.stays.items()):
+        turn.take_over(key, stay)
     recent = now - acceptance.STILL_SPEAKS
     for _, order in sorted(turn.state.orders.items()):
         at, cart = order.placed_at or order.paid_at or 0, turn.state.cart

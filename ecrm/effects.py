@@ -70,8 +70,8 @@ def effects_of(customer_id: CustomerId, fact: facts.AnyFact, now: Instant) -> tu
             return (Cancel(mail_id, because),)
         case facts.Recognised(visitor=visitor):
             return (Tell(visitor, messages.Bind(customer_id)),)
-        case facts.Bound(to=to, cart=cart, consents=consents, orders=orders):
-            return (Tell(to, messages.Inherit(customer_id, cart, consents, orders)),)
+        case facts.Bound(to=to, cart=cart, consents=consents, orders=orders, stays=stays):
+            return (Tell(to, messages.Inherit(customer_id, cart, consents, orders, stays)),)
         case _:
             notice = _notice_of(customer_id, fact, now)
             return () if notice is None else (Notify(notice),)

@@ -14,7 +14,7 @@ import msgspec
 
 from ecrm.mail import Mail
 from ecrm.moment import CustomerId, Instant
-from ecrm.state import Cart, Consent, Line, Order, Parcel, Person, Wish
+from ecrm.state import Cart, Consent, Enrolment, Line, Order, Parcel, Person, Wish
 
 Reason = Literal[
     "consent",  # the legal basis is missing
@@ -70,6 +70,7 @@ class Bound(Fact, frozen=True, gc=False):
     cart: Cart | None = None
     consents: dict[str, Consent] = {}
     orders: dict[str, Order] = {}
+    stays: dict[str, Enrolment] = {}
 
 
 class Inherited(Fact, frozen=True, gc=False):
@@ -143,7 +144,10 @@ class CartReplaced(Fact, frozen=True, gc=False):
 
 
 class CartEmptied(Fact, frozen=True, gc=False):
+    """Nothing is in it any more; `occurred` where the shop said so, not an order."""
+
     because: str
+    occurred: Instant = Instant(0)
 
 
 class CheckoutReached(Fact, frozen=True, gc=False):
@@ -249,6 +253,7 @@ class Enrolled(Fact, frozen=True, gc=False):
     because: str
     refs: dict[str, str] = {}
     since: Instant = Instant(0)
+    nth: int = 0
 
 
 class ClockSet(Fact, frozen=True, gc=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ecrm.moment import CustomerId
-from ecrm.state import Cart, Consent, Order
+from ecrm.state import Cart, Consent, Enrolment, Order
 from proto import record
 from proto.envelope import Message
 
@@ -35,6 +35,7 @@ class Inherit(msgspec.Struct, frozen=True, gc=False, tag=True):
     cart: Cart | None = None
     consents: dict[str, Consent] = {}
     orders: dict[str, Order] = {}
+    stays: dict[str, Enrolment] = {}
 
 
 Inward = Tick | Report | Bind | Inherit

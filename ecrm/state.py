@@ -140,7 +140,8 @@ class Purchases(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Enrolment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A stay in a programme. `step` is the name of the one awaited and `due` its instant before
     any deferral; `clocks` holds when each trigger last started, by name; `refs` what it is about
-    (`{"order": "42"}`); `because` the trigger that began it.
+    (`{"order": "42"}`); `because` the trigger that began it; `nth` how many stays in the programme
+    there were before.
     """
 
     programme: str
@@ -150,6 +151,7 @@ class Enrolment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     clocks: dict[str, Instant] = {}
     step: str = ""
     due: Instant = Instant(0)
+    nth: int = 0
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
@@ -189,12 +191,14 @@ class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     consents: dict[str, Consent] = {}
     wish: Wish | None = None
     cart: Cart | None = None
+    emptied_at: Instant = Instant(0)
     orders: dict[str, Order] = {}
     purchases: Purchases = Purchases()
     ratings: dict[str, int] = {}
     marks: dict[str, Instant] = {}
     enrolments: dict[str, Enrolment] = {}
     timers: dict[str, Instant] = {}
+    stays: dict[str, int] = {}
     ended: dict[str, Instant] = {}
     waiting: dict[str, Waiting] = {}
     pressed: tuple[Pressed, ...] = ()

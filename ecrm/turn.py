@@ -73,9 +73,28 @@ class Turn:
     def tell(self, *happened: facts.AnyFact) -> None:
         """Record facts of the world, and set off what listens to them."""
         for fact in happened:
+            had_address = bool(self.state.person.email)
             self.record(fact)
+            match fact:
+                case facts.PersonChanged() if not had_address:
+                    self._look_again()
+                case facts.ConsentChanged(consent.MARKETING_PURPOSE, False):
+                    self._retract_marketing(f"{fact.purpose} was denied")
+                case _:
+                    pass
             for trigger in triggers.triggers_of(self.state, fact):
                 self._set_off(trigger)
+
+    def _look_again(self) -> None:
+        """What waited for an address is due again as it was."""
+        for key, stay in sorted(self.state.enrolments.items()):
+            if self.state.timers[key] != stay.due:
+                self.record(facts.Awaits(key, stay.step, stay.due))
+
+    def _retract_marketing(self, because: str) -> None:
+        for mail_id, waiting in sorted(self.state.waiting.items()):
+            if waiting.mail_class == "marketing":
+                self.record(facts.MailRetracted(mail_id, waiting.kind, because))
 
     # Triggers.
 
@@ -136,8 +155,22 @@ class Turn:
         if not readings.judge(one.when, self.state, trigger.refs).holds:
             return
         since = min(trigger.occurred, self.moment.now)
-        self.record(facts.Enrolled(key, one.name, trigger.name, trigger.refs, since))
+        nth = self.state.stays.get(one.name, 0)
+        self.record(facts.Enrolled(key, one.name, trigger.name, trigger.refs, since, nth))
         self._await(key, one.steps[0])
+
+    def take_over(self, key: str, stay: Enrolment) -> None:
+        """Go on with a stay of another life, from the step it awaited."""
+        if key in self.state.enrolments or stay.programme not in self.rules.programmes:
+            return
+        nth = self.state.stays.get(stay.programme, 0)
+        self.record(
+            facts.Enrolled(key, stay.programme, stay.because, stay.refs, stay.began_at, nth)
+        )
+        for clock, since in sorted(stay.clocks.items()):
+            if clock != stay.because or since != stay.began_at:
+                self.record(facts.ClockSet(key, clock, since))
+        self.record(facts.Awaits(key, stay.step, stay.due))
 
     def _may_come(self, one: Programme) -> bool:
         ended = self.state.ended.get(one.name)
@@ -196,6 +229,8 @@ class Turn:
                 if not verdict.holds:
                     self._withhold(candidate, "condition", verdict.failed)
                     return None
+                if self._waits_for_address(candidate, stay):
+                    return None
                 refusal = self._refusal(candidate, stay)
                 if refusal is not None:
                     self._withhold(candidate, *refusal)
@@ -228,6 +263,20 @@ class Turn:
         if not self.state.person.email:
             return "missing_data", "there is no address to write to"
         return None
+
+    def _waits_for_address(self, candidate: Candidate, stay: Enrolment) -> bool:
+        """What is owed is not given up because the payment was heard before the address."""
+        until = Instant(stay.due + programme.LANE_AGE[candidate.step.lane])
+        owed = candidate.step.mail_class != "marketing"
+        if self.state.person.email or not owed or self.moment.now >= until:
+            return False
+        why = "waits for an address to write to"
+        self.record(
+            facts.MailDeferred(
+                candidate.key, candidate.step.name, candidate.kind, until, "missing_data", why
+            )
+        )
+        return True
 
     def _withhold(self, candidate: Candidate, reason: facts.Reason, detail: str) -> None:
         step = candidate.step
@@ -292,7 +341,8 @@ class Turn:
     def _request(self, candidate: Candidate) -> None:
         step, now = candidate.step, self.moment.now
         stay = self.state.enrolments[candidate.key]
-        cause = f"{self.state.customer_id}\0{candidate.key}\0{stay.began_at}\0{step.name}"
+        who, which = self.state.customer_id, f"{stay.began_at}\0{stay.nth}"
+        cause = f"{who}\0{candidate.key}\0{which}\0{step.name}"
         mail_id = mail.mail_id_for(cause, stay.began_at)
         not_after = min(Instant(now + programme.LANE_AGE[step.lane]), candidate.deadline)
         offer = None

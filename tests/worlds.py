@@ -113,9 +113,8 @@ class World:
         """All mails in the Maildir, parsed, in the order of their decisions."""
         folder = self.service.settings.maildir / "new"
         parsed = [parse(file.read_bytes()) for file in sorted(folder.iterdir())]
-        return sorted(
-            parsed, key=lambda letter: (str(letter["X-Ecrm-At"]), str(letter["X-Ecrm-Kind"]))
-        )
+        names = ("X-Ecrm-At", "X-Ecrm-Kind", "Message-ID")
+        return sorted(parsed, key=lambda letter: [str(letter[name]) for name in names])
 
     def mails(self, customer: str | None = None) -> list[Mail]:
         """What was sent, of one customer or of all."""

@@ -1,4 +1,3 @@
-# ruff: noqa: T201  # a benchmark prints
 """How many events a second the service takes: run it as `python tests/bench/bench_events.py [folder]`.
 
 The service, a process of its own with its real store, is told events over one websocket on

@@ -1,4 +1,4 @@
-# ruff: noqa: T201  # a benchmark prints
+# a benchmark prints
 """What the store can do, in numbers: run it as `python tests/bench/bench_store.py [folder]`.
 
 Group commits of 256 turns (journal, alarm and dedupe rows) beside the same rows written by bare

@@ -1,4 +1,3 @@
-# ruff: noqa: T201  # its port is for the test that started it
 """The real service on a clock that stands still, for a test that kills it.
 
     python tests/crash/driver.py FOLDER START [STEP:N]
@@ -6,8 +5,9 @@
 Everything in it is the product's own: SQLite, Maildir, gateway on loopback, console. START is the
 instant at which its clock stands until the console pushes it. Its port is the first line it writes.
 
-STEP names a moment of a store's call, `claim`, `submitting`, `settle` or `commit`, with `-` before
-or `+` after it: at the N-th such moment the process kills itself, as suddenly as any kill -9.
+STEP names a moment of a store's call: `claim`, `submitting`, `settle`, or `commit` (those that hold
+events), with `-` before or `+` after it. At the N-th such moment the process stands still until
+what it had let out has left, and kills itself, as suddenly as any kill -9.
 """
 
 from __future__ import annotations
@@ -49,19 +49,22 @@ class Mortal:
             return call
 
         async def mortal(*args):
-            if self._step[0] == "-":
-                self._maybe_die()
+            if name == "commit" and not args[0].dedupe:
                 return await call(*args)
+            self._left -= 1
+            if self._step[0] == "-" and not self._left:
+                await self._die()
             result = await call(*args)
-            self._maybe_die()
+            if not self._left:
+                await self._die()
             return result
 
         return mortal
 
-    def _maybe_die(self):
-        self._left -= 1
-        if not self._left:
-            os.kill(os.getpid(), signal.SIGKILL)
+    async def _die(self):
+        # Too early an answer would be out by then.
+        await trio.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def mortal(store, step):

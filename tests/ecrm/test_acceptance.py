@@ -175,8 +175,10 @@ def test_more_pieces_taken_out_than_there_are_empty_the_line():
     assert [line.product_id for line in one.state.cart.lines] == ["cup"]
 
 
-def test_the_emptying_of_no_cart_is_no_news():
-    assert made(life(), events.CartEmptied(cart_id="k")) == []
+def test_the_emptying_of_no_cart_is_remembered_once():
+    someone = life()
+    assert made(someone, events.CartEmptied(cart_id="k")) == ["CartEmptied"]
+    assert made(someone, events.CartEmptied(cart_id="k")) == []
 
 
 # The orders

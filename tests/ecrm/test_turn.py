@@ -428,3 +428,58 @@ def test_a_frequency_said_twice_is_one_fact():
     life = Life().at("2026-03-02 10:00")
     life.tell(events.PreferenceUpdated(frequency=3)).tell(events.PreferenceUpdated(frequency=3))
     assert sum(isinstance(fact, facts.FrequencyWished) for fact in life.facts) == 1
+
+
+# What was owed before there was an address
+
+
+def test_a_confirmation_waits_for_the_address_and_goes_when_it_comes():
+    life = Life(start="2026-06-01 10:00")
+    life.tell(events.OrderPaid(order_id="o1", total=10, currency="EUR")).sleeps(hours(5))
+    assert life.mails == []
+    life.identify()
+    assert [(sent.kind, sent.at) for sent in life.mails] == [("k11", "2026-06-01 15:00")]
+
+
+def test_a_confirmation_that_never_found_an_address_is_withheld_after_three_days():
+    life = Life(start="2026-06-01 10:00")
+    life.tell(events.OrderPaid(order_id="o1", total=10, currency="EUR")).sleeps(hours(72))
+    assert life.withheld == [Withheld("confirmation/confirmed", "missing_data")]
+    assert life.identify().mails == []
+
+
+def test_a_guest_who_gives_an_address_is_still_owed_the_confirmation():
+    guest = Life(customer_id="visitor:v1", start="2026-06-01 10:00")
+    guest.tell(events.OrderPaid(order_id="o1", total=10, currency="EUR"))
+    person = Life(customer_id="ana", start="2026-06-01 10:00").identify()
+    known = guest.becomes(person)
+    assert [sent.kind for sent in known.mails] == ["k11"]
+
+
+def test_two_stays_begun_at_the_same_instant_send_two_mails():
+    life = Life(start="2026-06-01 10:00").identify().consents()
+    at = life.now
+    for product in ("tea", "cup"):
+        life.tell(events.ProductAdded(product_id=product), occurred=at)
+        life.sleeps(days(9))
+        life.reports("accepted")
+    first, *_, last = life.of(facts.MailRequested)
+    assert len({fact.mail.mail_id for fact in life.of(facts.MailRequested)}) == len(life.mails)
+    assert first.mail.at < last.mail.at
+
+
+def test_a_cart_emptied_before_it_was_heard_of_stays_empty():
+    life = Life(start="2026-06-01 10:00").identify().consents()
+    then = life.now
+    life.sleeps(minutes(5)).tell(events.CartEmptied(cart_id="k"))
+    life.tell(events.ProductAdded(product_id="tea"), occurred=then).sleeps(days(9))
+    assert life.mails == []
+
+
+def test_who_withdraws_consent_gets_nothing_that_still_waits():
+    life = Life(start="2026-06-01 10:00").identify().consents()
+    life.tell(events.ProductAdded(product_id="tea")).sleeps(hours(1))
+    assert life.kinds == ["k07"]
+    life.consents(given=False)
+    (retracted,) = life.of(facts.MailRetracted)
+    assert (retracted.kind, retracted.because) == ("k07", "email_marketing was denied")

@@ -207,7 +207,7 @@ async def test_a_year_in_the_service_is_the_year_the_core_decides(autojump_clock
             (mail.mail_id, mail.kind, f"{mail.programme}/{mail.step}", mail.at)
             for mail in sorted(
                 (fact.mail for fact in life.of(facts.MailRequested)),
-                key=lambda mail: (mail.at, mail.kind),
+                key=lambda mail: (mail.at, mail.kind, mail.mail_id),
             )
         ]
         assert sent == decided

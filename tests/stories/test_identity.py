@@ -148,8 +148,13 @@ async def test_the_second_person_on_a_computer_learns_nothing_of_the_first(autoj
     await world.until("2026-03-20 10:00")
     ana = [text_of(x) for x in world.letters() if x["X-Ecrm-Customer"] == "ana"]
     bob = [text_of(x) for x in world.letters() if x["X-Ecrm-Customer"] == "bob"]
-    assert [mail.at for mail in world.mails("ana")] == ["2026-03-02 11:00", "2026-03-04 10:00"]
-    assert [mail.at for mail in world.mails("bob")] == ["2026-03-02 11:30", "2026-03-04 10:30"]
+    reminded = ["2026-03-02 11:00", "2026-03-04 10:00", "2026-03-09 11:00"]
+    assert [mail.at for mail in world.mails("ana")] == reminded
+    assert [mail.at for mail in world.mails("bob")] == [
+        "2026-03-02 11:30",
+        "2026-03-04 10:30",
+        "2026-03-09 11:30",
+    ]
     assert all("secret-present" in text and "tray" not in text for text in ana)
     assert all("tray" in text and "secret-present" not in text for text in bob)
     assert "secret-present" not in str(await world.ask("inspect", customer="bob"))

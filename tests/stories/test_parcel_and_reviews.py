@@ -194,12 +194,10 @@ async def test_a_cart_goes_before_a_question(autojump_clock, world):
     assert marketing == [
         ("k07", "2026-03-17 10:00"),
         ("k17", "2026-03-18 08:00"),
-        # The cap of two in seven days holds the offer back for too long.
+        # The cap of two in seven days holds the offer back for too long, and the last call not.
+        ("k08", "2026-03-24 10:00"),
     ]
-    assert await world.unsent("zoe") == [
-        Unsent("k08", "cart/offer", "cap"),
-        Unsent("k08", "cart/last-call", "cap"),
-    ]
+    assert await world.unsent("zoe") == [Unsent("k08", "cart/offer", "cap")]
 
 
 async def test_no_programme_breaks_the_cap_that_all_share(autojump_clock, tmp_path):
@@ -211,17 +209,18 @@ async def test_no_programme_breaks_the_cap_that_all_share(autojump_clock, tmp_pa
         await shop.adds("zoe", "tray")
         await world.until("2026-04-10 10:00")
         # Welcome goes on Monday at ten; the cart half an hour later has no room within two hours.
+        # A week later both want the one place there is, and the cart goes first.
         assert world.kinds("zoe") == [
             ("k01", "2026-03-02 10:00"),
             ("k02", "2026-03-09 10:00"),
-            ("k03", "2026-03-16 10:00"),
+            ("k08", "2026-03-16 10:00"),
             ("k04", "2026-03-23 10:00"),
             ("k05", "2026-03-30 11:00"),
         ]
         assert await world.unsent("zoe") == [
             Unsent("k07", "cart/reminder", "cap"),
             Unsent("k08", "cart/offer", "cap"),
-            Unsent("k08", "cart/last-call", "cap"),
+            Unsent("k03", "welcome/week-2", "arbitration"),
         ]
 
 
