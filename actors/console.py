@@ -19,7 +19,7 @@ from actors.clock import Clock, WarpClock
 from actors.delivery import Delivery
 from actors.gateway import CLOSE_WITHIN, HELLO_WITHIN
 from actors.outside import Outside
-from actors.slot import wake
+from actors.slot import recover
 from actors.store import port
 from actors.system import System
 from ecrm import explain, facts, moment
@@ -171,7 +171,7 @@ class Console:
         customer_id = CustomerId(request.customer)
         lives = await self._store.load([customer_id])
         try:
-            state = wake(customer_id, lives.get(customer_id)).state
+            state = (await recover(self._store, lives[customer_id])).state
         except Held as held:
             raise Refused("held", f"{customer_id} is held: {held}") from None
         if state.seq == 0:

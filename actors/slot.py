@@ -7,6 +7,8 @@ what it held is on disk, and a message that still waits for it wakes it again (l
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 
 from actors.store import port
@@ -70,6 +72,15 @@ def wake(customer_id: CustomerId, life: port.Life | None) -> Slot:
     if life.journal and life.journal[0].seq != 0:
         raise Unreadable
     return Slot(_replay(State(customer_id=customer_id), life), 0, len(life.snapshots))
+
+
+async def recover(store: port.Store, life: port.Life) -> Slot:
+    """Wake a customer, and read the whole journal where no snapshot can be read. Raises `Held`."""
+    try:
+        return wake(life.customer_id, life)
+    except Unreadable:
+        whole = await store.journal(life.customer_id, before=None, limit=sys.maxsize)
+        return wake(life.customer_id, msgspec.structs.replace(life, journal=tuple(whole)))
 
 
 def _read(snapshot: port.SnapshotRow) -> State | None:

@@ -14,20 +14,18 @@ on (law 8). A customer whose past cannot be read is held; nobody else notices (l
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
-import msgspec
 import structlog
 
 from actors.catalogue import Catalogue
 from actors.clock import Clock, Nudged
 from actors.intake import Answer, Intake, Item
-from actors.slot import NOT_WORTH_A_ROW, SNAPSHOT_EVERY, Slot, Unreadable, wake
+from actors.slot import NOT_WORTH_A_ROW, SNAPSHOT_EVERY, Slot, recover
 from actors.store import port
 from ecrm import customer, effects, facts, mail, messages, moment
 from ecrm.errors import Held, StoreBroken
@@ -187,20 +185,13 @@ class System:
         lives = await self.store.load(cold)
         for customer_id in cold:
             try:
-                slot = await self._wake(lives[customer_id])
+                slot = await recover(self.store, lives[customer_id])
             except Held as held:
                 self._held[customer_id] = str(held)
                 log.error("customer_held", customer=customer_id, reason=str(held))
             else:
                 self.fallbacks += slot.fallbacks
                 self._slots[customer_id] = slot
-
-    async def _wake(self, life: port.Life) -> Slot:
-        try:
-            return wake(life.customer_id, life)
-        except Unreadable:
-            whole = await self.store.journal(life.customer_id, before=None, limit=sys.maxsize)
-            return wake(life.customer_id, msgspec.structs.replace(life, journal=tuple(whole)))
 
     # Turns: no await from here to the commit.
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from ecrm import calendar, facts, money
 from ecrm.moment import HOUR, CustomerId, Instant, days
 from ecrm.pressure import WEEK
-from ecrm.state import VISITOR, Line, Order, Parcel, Person, State, Wish
+from ecrm.state import VISITOR, Line, Order, Parcel, Person, State, Wish, total_of
 from proto import envelope, events
 
 Facts = tuple[facts.AnyFact, ...]
@@ -263,7 +263,7 @@ def _order(event: Any, currency: str) -> Order:
         order_id=event.order_id,
         currency=known,
         lines=lines,
-        total=total or sum(line.price * line.quantity for line in lines),
+        total=total or total_of(lines),
         shipping=amount(event.shipping),
         tax=amount(event.tax),
         discount=amount(event.discount),

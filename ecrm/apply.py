@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ecrm import facts
+from ecrm import facts, money
 from ecrm.moment import DAY, Instant, Seq
 from ecrm.state import (
     ORDERS_KEPT,
@@ -116,7 +116,7 @@ def _line_put(state: State, fact: facts.LinePut) -> Changes:
     put, lines = fact.line, []
     for line in cart.lines:
         if line.product_id == put.product_id:
-            put = replace(put, quantity=line.quantity + fact.line.quantity)
+            put = replace(put, quantity=money.bounded(line.quantity + fact.line.quantity))
         else:
             lines.append(line)
     touched = max(cart.touched_at, fact.occurred)
@@ -187,9 +187,11 @@ def _with_order(state: State, order: Order) -> Changes:
         at = min(times, default=state.now)
         changes["purchases"] = Purchases(
             count=sums.count + counts - counted,
-            total=sums.total
-            + (order.total if counts else 0)
-            - (before.total if before is not None and counted else 0),
+            total=money.bounded(
+                sums.total
+                + (order.total if counts else 0)
+                - (before.total if before is not None and counted else 0)
+            ),
             first_at=min(sums.first_at or at, at) if counts else sums.first_at,
             last_at=max(sums.last_at or at, at) if counts else sums.last_at,
         )

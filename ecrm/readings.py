@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from ecrm import condition
-from ecrm.state import Order, State
+from ecrm.state import Order, State, total_of
 
 Refs = Mapping[str, str]
 Reading = Callable[[State, Refs], condition.Value]
@@ -23,7 +23,7 @@ def _order(state: State, refs: Refs) -> Order:
 
 
 def _cart_total(state: State, _refs: Refs) -> int:
-    return sum(line.price * line.quantity for line in state.cart.lines) if state.cart else 0
+    return total_of(state.cart.lines) if state.cart else 0
 
 
 def _reviewed(state: State, refs: Refs) -> bool:

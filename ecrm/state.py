@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from ecrm import money
 from ecrm.mail import MailClass
 from ecrm.moment import CustomerId, Duration, Instant, Seq
 
@@ -64,6 +65,11 @@ class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     category: str = ""
     url: str = ""
     image_url: str = ""
+
+
+def total_of(lines: tuple[Line, ...]) -> int:
+    """What these lines cost together, in minor units."""
+    return money.bounded(sum(line.price * line.quantity for line in lines))
 
 
 class Cart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

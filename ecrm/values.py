@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ecrm import consent, mail
 from ecrm.moment import Instant
 from ecrm.programme import Shows
-from ecrm.state import Line, Order, Parcel, State
+from ecrm.state import Line, Order, Parcel, State, total_of
 
 
 def shown(
@@ -48,7 +48,7 @@ def _cart(state: State) -> mail.ShownCart | None:
         cart_id=cart.cart_id,
         currency=cart.currency,
         lines=tuple(_line(line) for line in cart.lines),
-        total=sum(line.price * line.quantity for line in cart.lines),
+        total=total_of(cart.lines),
     )
 
 

@@ -52,6 +52,7 @@ class _Queued(msgspec.Struct):
     epoch: str = ""
     attempts: int = 0
     response: str = ""
+    unwanted: str | None = None
     settled_at: Instant | None = None
     reported: bool = False
     body: bytes | None = None
@@ -196,8 +197,10 @@ class MemoryStore:
             self._outbox.setdefault(row.mail_id, _Queued(arrival=arrival, row=row, due=row.due))
         for mail_id, why in commit.cancels:
             queued = self._outbox.get(mail_id)
-            if queued and queued.state in ("queued", "held", "leased"):
-                queued.finish("cancelled", why, self._now())
+            if queued and queued.settled_at is None:
+                queued.unwanted = why
+                if queued.state != "submitting":
+                    queued.finish("cancelled", why, self._now())
         for mail_id in commit.reported:
             queued = self._outbox.get(mail_id)
             if queued and queued.settled_at is not None:
@@ -399,6 +402,9 @@ def _settle(queued: _Queued, result: Settled, now: Instant) -> None:
     queued.attempts = max(queued.attempts, result.attempts)
     if result.state in TERMINAL:
         queued.finish(result.state, result.response, now)
+        return
+    if queued.unwanted is not None:
+        queued.finish("cancelled", queued.unwanted, now)
         return
     queued.state, queued.response, queued.epoch = result.state, result.response, ""
     if result.state == "queued":

@@ -178,7 +178,8 @@ class Commit(msgspec.Struct):
     snapshots: list[SnapshotRow] = []
     alarms: list[AlarmRow] = []
     outbox: list[OutboxRow] = []
-    cancels: list[tuple[str, str]] = []  # (mail_id, why): queued, held or leased → cancelled
+    # (mail_id, why): queued, held or leased → cancelled; submitting → cancelled if it is not taken
+    cancels: list[tuple[str, str]] = []
     reported: list[str] = []  # mail ids whose customer has heard the outcome
     dedupe: list[DedupeRow] = []
     quarantine: list[QuarantineRow] = []

@@ -72,9 +72,14 @@ VALUES
      :not_after, :mail);
 
 -- name: cancel
--- commit: what is being submitted can no longer be stopped
-UPDATE outbox SET state = 'cancelled', response = :why, epoch = NULL, settled_at = :now
-WHERE mail_id = :mail_id AND state IN ('queued', 'held', 'leased');
+-- commit: what is being submitted can no longer be stopped, but it is not tried again
+UPDATE outbox SET
+    state = CASE state WHEN 'submitting' THEN state ELSE 'cancelled' END,
+    response = CASE state WHEN 'submitting' THEN response ELSE :why END,
+    epoch = CASE state WHEN 'submitting' THEN epoch END,
+    settled_at = CASE state WHEN 'submitting' THEN settled_at ELSE :now END,
+    unwanted = :why
+WHERE mail_id = :mail_id AND state IN ('queued', 'held', 'leased', 'submitting');
 
 -- name: set_reported
 -- commit: the customer has heard what became of its mail
@@ -155,14 +160,14 @@ INSERT INTO bodies (arrival, body) VALUES (:arrival, :body)
 ON CONFLICT (arrival) DO UPDATE SET body = excluded.body WHERE body <> excluded.body;
 
 -- name: settle
--- settle: a terminal row stays as it is
+-- settle: a terminal row stays as it is; one that is not wanted any more is not tried again
 UPDATE outbox SET
-    state = :state,
+    state = CASE WHEN :settled_at IS NULL AND unwanted NOT NULL THEN 'cancelled' ELSE :state END,
     epoch = NULL,
-    response = :response,
+    response = CASE WHEN :settled_at IS NULL AND unwanted NOT NULL THEN unwanted ELSE :response END,
     due = CASE WHEN :state = 'queued' THEN :due ELSE due END,
     attempts = CASE WHEN :state = 'queued' THEN :attempts ELSE max(attempts, :attempts) END,
-    settled_at = :settled_at
+    settled_at = CASE WHEN unwanted NOT NULL THEN :now ELSE :settled_at END
 WHERE mail_id = :mail_id AND settled_at IS NULL;
 
 -- name: next_send

@@ -232,4 +232,5 @@ class SqliteStore:
 
 
 def _settling(row: Settled, now: Instant) -> Params:
-    return {**msgspec.structs.asdict(row), "settled_at": now if row.state in TERMINAL else None}
+    settled_at = now if row.state in TERMINAL else None
+    return {**msgspec.structs.asdict(row), "settled_at": settled_at, "now": now}

@@ -198,6 +198,20 @@ async def test_the_last_instant_is_that_of_the_newest_turn(store):
     assert await store.last_at() == turn("ana", 0).at
 
 
+async def test_a_mail_cancelled_while_it_is_submitted_is_not_tried_again(store):
+    await store.commit(Commit(outbox=[mail("taken"), mail("refused")]))
+    await store.claim(NOW, "boot", 10, (0, 1, 2, 3), frozenset())
+    await store.submitting([("taken", b""), ("refused", b"")], "boot")
+    await store.commit(Commit(cancels=[("taken", "bought"), ("refused", "bought")]))
+    assert {row.state for row in await store.queue_rows(None, None, 10)} == {"submitting"}
+    await store.settle(
+        NOW + 1,
+        [Settled("taken", "accepted", "250"), Settled("refused", "queued", "451", NOW + 9, 1)],
+    )
+    outcomes = {row.mail_id: (row.state, row.response) for row in await store.unreported(10)}
+    assert outcomes == {"taken": ("accepted", "250"), "refused": ("cancelled", "bought")}
+
+
 async def test_a_hold_keeps_its_first_reason_until_it_is_released(store):
     await store.commit(Commit(holds=[HoldRow("bea", NOW + 1, "unreadable")]))
     await store.commit(

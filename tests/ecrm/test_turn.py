@@ -483,3 +483,12 @@ def test_who_withdraws_consent_gets_nothing_that_still_waits():
     life.consents(given=False)
     (retracted,) = life.of(facts.MailRetracted)
     assert (retracted.kind, retracted.because) == ("k07", "email_marketing was denied")
+
+
+def test_no_cart_is_worth_more_than_a_row_can_hold():
+    life = Life(start="2026-06-01 10:00").identify().consents()
+    for product in ("tea", "cup"):
+        life.tell(events.ProductAdded(product_id=product, price=10**12, quantity=10**6))
+    life.tell(events.OrderPaid(order_id="o1", total=10**12, currency="EUR")).sleeps(minutes(1))
+    life.tell(events.ProductAdded(product_id="pot", price=10**12, quantity=10**6)).sleeps(hours(1))
+    assert life.kinds == ["k11", "k07"]

@@ -61,10 +61,12 @@ CREATE TABLE outbox (
     epoch TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
     response TEXT NOT NULL DEFAULT '',
+    unwanted TEXT,
     settled_at INTEGER,
     reported INTEGER NOT NULL DEFAULT 0,
     mail BLOB NOT NULL
 );
+-- `unwanted` is why a mail was cancelled while it was being submitted: if it was not taken, it ends.
 -- `domain` is here so that a throttled domain is passed over without reading its rows.
 CREATE INDEX outbox_claim ON outbox (lane, due, arrival, domain) WHERE state = 'queued';
 CREATE INDEX outbox_unreported ON outbox (settled_at, arrival)
