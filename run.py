@@ -164,10 +164,8 @@ async def _open(
 
 
 async def _first_keys(running: Service) -> dict[settings.KeyKind, str]:
-    """On the very first start there are no keys: make them."""
-    if running.settings.keys or await keys.stored(running.store):
-        return {}
-    made = await keys.make_keys(running.store, running.clock.now())
+    """On the very first start there are no keys, or not of every kind: make them."""
+    made = await keys.make_missing(running.store, running.settings.keys, running.clock.now())
     running.keyring.add(await keys.stored(running.store))
     return made
 

@@ -37,9 +37,18 @@ class Keyring:
         return self._grants.get(settings.hashed("secret", key))
 
 
-async def make_keys(store: port.Store, now: Instant) -> dict[settings.KeyKind, str]:
-    """Make one key of each kind, keep what may be kept, and return them to be shown once."""
-    made = {kind: f"{prefix}_{secrets.token_urlsafe(24)}" for kind, prefix in _PREFIX.items()}
+async def make_missing(
+    store: port.Store, known: tuple[settings.Key, ...], now: Instant
+) -> dict[settings.KeyKind, str]:
+    """Make a key of each kind there is none of, in the settings (`known`) or from an earlier start;
+    keep what may be kept of it, and return it to be shown once.
+    """
+    there = {key.kind for key in (*known, *await stored(store))}
+    made = {
+        kind: f"{prefix}_{secrets.token_urlsafe(24)}"
+        for kind, prefix in _PREFIX.items()
+        if kind not in there
+    }
     await store.add_keys(
         [
             port.KeyRow(f"first-{kind}", kind, settings.hashed(kind, key), "", now)

@@ -43,7 +43,7 @@ async def test_the_hash_of_a_key_is_no_key(kind):
 
 
 async def test_the_first_keys_open_the_door_now_and_after_a_restart(store):
-    made = await keys.make_keys(store, START)
+    made = await keys.make_missing(store, (), START)
     assert sorted(made) == sorted(KINDS)
     for _ in range(2):
         keyring = keys.Keyring(await keys.stored(store))
@@ -52,7 +52,7 @@ async def test_the_first_keys_open_the_door_now_and_after_a_restart(store):
 
 
 async def test_of_the_first_keys_only_the_publishable_one_is_kept_as_it_is(store):
-    made = await keys.make_keys(store, START)
+    made = await keys.make_missing(store, (), START)
     kept = {row.kind: row.secret for row in await store.keys()}
     assert kept["publishable"] == made["publishable"]
     assert all(
@@ -61,14 +61,14 @@ async def test_of_the_first_keys_only_the_publishable_one_is_kept_as_it_is(store
 
 
 async def test_no_two_shops_get_the_same_keys(store):
-    made = [await keys.make_keys(store, START) for _ in range(20)]
+    made = [await keys.make_missing(MemoryStore(lambda: START), (), START) for _ in range(20)]
     everything = {key for of in made for key in of.values()}
     assert len(everything) == 60
     assert min(len(key) for key in everything) >= 35
 
 
 async def test_keys_of_the_settings_and_of_the_store_open_the_door_together(store):
-    made = await keys.make_keys(store, START)
+    made = await keys.make_missing(store, (), START)
     keyring = keys.Keyring((configured("secret", "open sesame"),))
     keyring.add(await keys.stored(store))
     assert keyring.authenticate("open sesame").key_id == "the-secret"
@@ -81,3 +81,11 @@ async def test_the_origins_of_a_key_are_kept(store):
     )
     [key] = await keys.stored(store)
     assert key.origins == ("https://a.example", "https://b.example")
+
+
+async def test_only_the_kinds_that_are_missing_are_made_and_only_once(store):
+    known = (configured("operator", "open sesame"),)
+    made = await keys.make_missing(store, known, START)
+    assert sorted(made) == ["publishable", "secret"]
+    assert await keys.make_missing(store, known, START) == {}
+    assert len(await store.keys()) == 2
