@@ -15,7 +15,6 @@ from actors.clock import Clock
 from actors.intake import Intake
 from actors.store import port
 from ecrm import messages
-from ecrm.moment import Instant
 
 AT_ONCE: Final = 256
 
@@ -26,25 +25,16 @@ class Alarms:
         self._store = store
         self._clock = clock
         self._intake = intake
-        self._bell = clock.bell()
-        self._stopping = False
-
-    def nudge(self, due: Instant) -> None:
-        """There is an alarm due then."""
-        self._bell.expect(due)
-
-    def stop(self) -> None:
-        self._stopping = True
-        self._bell.ring()
+        self.bell = clock.bell()
 
     async def run(self) -> None:
         """Keep ticking until stopped."""
-        while not self._stopping:
+        while not self.bell.stopping:
             due = await self._store.due(self._clock.now(), AT_ONCE)
             if due:
                 # A customer that could not take its turn is still due, and its row says so.
                 await self._intake.relay([(one, messages.Tick()) for one in due])
                 self.ticks += len(due)
             if len(due) < AT_ONCE:
-                await self._bell.rest(await self._store.next_alarm())
-        self._clock.dismiss(self._bell)
+                await self.bell.rest(await self._store.next_alarm())
+        self._clock.dismiss(self.bell)

@@ -31,7 +31,7 @@ NAP: Final = 30.0
 class Nudged(Protocol):
     """Whoever reads rows that others write: told that there is one, so as not to look in vain."""
 
-    def nudge(self, due: Instant) -> None:
+    def expect(self, at: Instant) -> None:
         """There is a row that is due then. It may be told twice, or for nothing."""
         ...
 
@@ -45,6 +45,12 @@ class Bell:
         self._rung = False
         self._resting = False
         self.until: Instant = NEVER
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Ask the sleeper to end once it has done what it has in hand."""
+        self.stopping = True
+        self.ring()
 
     def ring(self) -> None:
         """Wake the sleeper now, or as soon as it would rest. May be called from anywhere in the

@@ -64,27 +64,17 @@ class Delivery:
         self._limit = limit
         self._per_domain = per_domain
         self._reports = reports
-        self._bell = clock.bell()
-        self._stopping = False
-
-    def nudge(self, due: Instant) -> None:
-        """There is a mail due then, or one was cancelled."""
-        self._bell.expect(due)
-
-    def stop(self) -> None:
-        """Finish what is being handed over, claim nothing more."""
-        self._stopping = True
-        self._bell.ring()
+        self.bell = clock.bell()
 
     async def run(self) -> None:
         """Deliver until stopped."""
         self.limiter = Limiter(await self._store.limiter_state())
         await self._resolve()
-        while not self._stopping:
+        while not self.bell.stopping:
             if not await self._round():
-                await self._bell.rest(await self._next())
+                await self.bell.rest(await self._next())
         await self._store.save_limiter(self.limiter.tats)
-        self._clock.dismiss(self._bell)
+        self._clock.dismiss(self.bell)
 
     async def _resolve(self) -> None:
         """Settle what an earlier life left in the middle of being handed over."""
@@ -103,7 +93,7 @@ class Delivery:
             log.info("mail_resolved", mail=row.mail_id, state=state)
         if results:
             await self._store.settle(now, results)
-        self._reports.nudge(now)
+        self._reports.expect(now)
 
     async def _round(self) -> bool:
         """Claim and hand over what the limits allow now; tell whether there may be more."""
@@ -147,7 +137,7 @@ class Delivery:
             await self._store.settle(self._clock.now(), results)
             if self.limiter.ahead(now) > FORGETTABLE:
                 await self._store.save_limiter(self.limiter.tats)
-            self._reports.nudge(now)
+            self._reports.expect(now)
 
     def _build(self, row: port.ClaimedRow, now: Instant) -> Letter | port.Settled:
         if row.not_after < now:

@@ -17,17 +17,12 @@ class Housekeeping:
     def __init__(self, store: port.Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._bell = clock.bell()
-        self._stopping = False
-
-    def stop(self) -> None:
-        self._stopping = True
-        self._bell.ring()
+        self.bell = clock.bell()
 
     async def run(self) -> None:
-        while not self._stopping:
+        while not self.bell.stopping:
             before = Instant(self._clock.now() - WINDOW)
-            while await self._store.prune(before, AT_ONCE) and not self._stopping:
+            while await self._store.prune(before, AT_ONCE) and not self.bell.stopping:
                 pass
-            await self._bell.rest(Instant(self._clock.now() + EVERY))
-        self._clock.dismiss(self._bell)
+            await self.bell.rest(Instant(self._clock.now() + EVERY))
+        self._clock.dismiss(self.bell)

@@ -12,7 +12,6 @@ from actors.clock import Clock
 from actors.intake import Intake
 from actors.store import port
 from ecrm import messages
-from ecrm.moment import Instant
 
 AT_ONCE: Final = 256
 
@@ -22,26 +21,17 @@ class Reports:
         self._store = store
         self._intake = intake
         self._clock = clock
-        self._bell = clock.bell()
-        self._stopping = False
-
-    def nudge(self, due: Instant) -> None:
-        """Something was settled."""
-        self._bell.expect(due)
-
-    def stop(self) -> None:
-        self._stopping = True
-        self._bell.ring()
+        self.bell = clock.bell()
 
     async def run(self) -> None:
-        while not self._stopping:
+        while not self.bell.stopping:
             rows = await self._store.unreported(AT_ONCE)
             if rows:
                 # A report that was not taken stands in its row, and comes again.
                 await self._intake.relay([(row.customer_id, _report(row)) for row in rows])
             else:
-                await self._bell.rest()
-        self._clock.dismiss(self._bell)
+                await self.bell.rest()
+        self._clock.dismiss(self.bell)
 
 
 def _report(row: port.ReportRow) -> messages.Report:

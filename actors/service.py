@@ -81,27 +81,27 @@ class Service:
             epoch=secrets.token_hex(8),
             limit=settings.rate,
             per_domain=settings.per_domain,
-            reports=self.reports,
+            reports=self.reports.bell,
         )
         self.console = Console(
             self.system, store, clock, self.delivery, outside, self.keyring.authenticate
         )
         self.gateway = Gateway(self.system, clock, self.keyring.authenticate, self.console.converse)
-        self.system.alarms = self.alarms
-        self.system.delivery = self.delivery
-        self.system.reports = self.reports
+        self.system.alarms = self.alarms.bell
+        self.system.delivery = self.delivery.bell
+        self.system.reports = self.reports.bell
 
     async def stop(self, done: dict[str, trio.Event]) -> None:
         """End from the inside out; `done` tells when each part has."""
         self.gateway.stop()
-        for part, stop in (
-            ("alarms", self.alarms.stop),
-            ("housekeeping", self.housekeeping.stop),
-            ("delivery", self.delivery.stop),
-            ("reports", self.reports.stop),
-            ("system", self.system.stop),
+        for part, bell in (
+            ("alarms", self.alarms.bell),
+            ("housekeeping", self.housekeeping.bell),
+            ("delivery", self.delivery.bell),
+            ("reports", self.reports.bell),
+            ("system", self.system.bell),
         ):
-            stop()
+            bell.stop()
             await done[part].wait()
 
 

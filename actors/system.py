@@ -89,7 +89,6 @@ class System:
         self.turns = self.commits = self.failures = self.poisoned = self.fallbacks = 0
         self._slots: OrderedDict[CustomerId, Slot] = OrderedDict()
         self._held: dict[CustomerId, str] = {}
-        self._stopping = False
         # Snapshots of customers that were forgotten; they go with the next commit.
         self._leaving: list[port.SnapshotRow] = []
 
@@ -113,18 +112,13 @@ class System:
             )
         )
 
-    def stop(self) -> None:
-        """Take what the intake holds, then end; nothing may be offered any more."""
-        self._stopping = True
-        self.bell.ring()
-
     async def run(self) -> None:
         """Take turns until stopped. Raises `StoreBroken` when the store does not take commits."""
         for row in await self.store.tells():
             self._pass_on(row, messages.decode(row.message))
         while True:
             if not len(self.intake):
-                if self._stopping:
+                if self.bell.stopping:
                     break
                 await self.bell.rest()
             await self.round()
@@ -324,11 +318,11 @@ class System:
                 listener(notice)
         dues = [row.due for row in batch.rows.alarms if row.due is not None]
         if dues and self.alarms is not None:
-            self.alarms.nudge(min(dues))
+            self.alarms.expect(min(dues))
         if batch.rows.outbox and self.delivery is not None:
-            self.delivery.nudge(min(row.due for row in batch.rows.outbox))
+            self.delivery.expect(min(row.due for row in batch.rows.outbox))
         if batch.rows.cancels and self.reports is not None:
-            self.reports.nudge(self.clock.now())
+            self.reports.expect(self.clock.now())
         for watcher in self.watchers:
             for customer_id, made in batch.turns:
                 watcher(customer_id, made)

@@ -54,7 +54,7 @@ class Nudges:
     def __init__(self):
         self.dues = []
 
-    def nudge(self, due):
+    def expect(self, due):
         self.dues.append(due)
 
 
@@ -66,7 +66,7 @@ class House:
         self.system = System(store, clock, rules or Rules(shop()), Catalogue())
         self.alarms = Alarms(store, clock, self.system.intake)
         self.reports = Reports(store, clock, self.system.intake)
-        self.system.alarms, self.system.reports = self.alarms, self.reports
+        self.system.alarms, self.system.reports = self.alarms.bell, self.reports.bell
         self.notices = []
         self.system.listeners.append(self.notices.append)
         self._numbers = count(1)

@@ -66,7 +66,7 @@ async def test_an_earlier_alarm_is_not_slept_through(autojump_clock, house):
         registers(house, "bob")
         early = Instant(START + HOUR)
         await house.store.commit(Commit(alarms=[AlarmRow("eve", early)]))
-        house.alarms.nudge(early)
+        house.alarms.bell.expect(early)
         await until(house, early)
         assert house.alarms.ticks == 1
         await until(house, START + 24 * HOUR)
@@ -80,7 +80,7 @@ async def test_an_alarm_set_in_the_past_rings_at_once(autojump_clock, house):
     async with house.lives():
         await until(house, START + HOUR)
         await house.store.commit(Commit(alarms=[AlarmRow("eve", START)]))
-        house.alarms.nudge(START)
+        house.alarms.bell.expect(START)
         await house.clock.settled()
         assert house.clock.now() == START + HOUR
         assert house.alarms.ticks == 1
@@ -121,7 +121,7 @@ async def test_a_row_that_no_timer_stands_behind_rings_once(autojump_clock, hous
         await house.clock.settled()
         stale = [AlarmRow("ana", Instant(START + HOUR)), AlarmRow("bob", Instant(START + HOUR))]
         await house.store.commit(Commit(alarms=stale))
-        house.alarms.nudge(Instant(START + HOUR))
+        house.alarms.bell.expect(Instant(START + HOUR))
         await until(house, START + HOUR + MINUTE)
         assert house.alarms.ticks == 2
         # What is ana's own is there again.

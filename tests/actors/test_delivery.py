@@ -110,7 +110,7 @@ class Office:
 
     async def queue(self, *mails):
         await self.store.commit(Commit(outbox=[_outbox_row(mail) for mail in mails]))
-        self.delivery.nudge(min(mail.at for mail in mails))
+        self.delivery.bell.expect(min(mail.at for mail in mails))
 
     async def cancel(self, *mail_ids):
         await self.store.commit(Commit(cancels=[(one, "an order came") for one in mail_ids]))
@@ -435,7 +435,7 @@ async def test_a_clean_stop_gives_no_second_burst(autojump_clock):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(office.delivery.run)
         await office.clock.settled()
-        office.delivery.stop()
+        office.delivery.bell.stop()
     after = office.next(rate=limit(2), per_domain={"slow.example": limit(0.5)})
     await after.works(30 * SECOND)
     assert office.times() == [0, 0]
@@ -448,7 +448,7 @@ async def test_a_stop_finishes_what_is_in_hand_and_claims_nothing_more(autojump_
     async with trio.open_nursery() as nursery:
         nursery.start_soon(office.delivery.run)
         await trio.sleep(1)
-        office.delivery.stop()
+        office.delivery.bell.stop()
     assert office.clock.now() == START + 5 * SECOND
     states = list(office.states().values())
     assert (states.count("accepted"), states.count("queued")) == (64, 36)
@@ -461,8 +461,8 @@ async def test_what_became_of_a_mail_is_reported_to_its_customer(autojump_clock)
     clock = TrioClock(START)
     house = House(MemoryStore(clock.now), clock)
     office = Office(house.store, clock)
-    office.delivery._reports = house.reports
-    house.system.delivery = office.delivery
+    office.delivery._reports = house.reports.bell
+    house.system.delivery = office.delivery.bell
     async with house.lives(office.delivery):
         traits = envelope.Traits(email="ana@customers.example")
         house.offer(

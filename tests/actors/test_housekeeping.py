@@ -79,5 +79,5 @@ async def test_a_stop_ends_it_at_once(autojump_clock, clock, store):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keeping.run)
         await clock.settled()
-        keeping.stop()
+        keeping.bell.stop()
     assert clock.now() == START

@@ -34,7 +34,7 @@ async def settles(house, state, response=""):
     rows = await house.store.queue_rows("queued", None, 2_000)
     results = [Settled(row.mail_id, state, response) for row in rows]
     await house.store.settle(house.clock.now(), results)
-    house.reports.nudge(house.clock.now())
+    house.reports.bell.expect(house.clock.now())
 
 
 def heard(house, user):

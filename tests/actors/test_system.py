@@ -440,7 +440,7 @@ async def test_a_snapshot_of_the_forgotten_survives_a_failed_commit(house, monke
 async def test_a_clean_stop_takes_what_waits_and_leaves_snapshots(house, clock):
     await _long_life(house, 12)
     outcomes = house.offer(*(house.message("ana", added(f"q{n}")) for n in range(300)))
-    house.system.stop()
+    house.system.bell.stop()
     await house.system.run()
     assert outcomes == ["taken"] * 300
     assert house.store._snapshots["ana"][0].seq == house.state("ana").seq
@@ -485,7 +485,7 @@ async def test_a_word_between_two_customers_survives_a_crash_between_their_turns
         await house.system.round()
     assert len(await house.store.tells()) == 1
     after = house.restarted()
-    after.system.stop()
+    after.system.bell.stop()
     await after.system.run()
     assert [line.product_id for line in after.state("ana").cart.lines] == ["tea"]
     assert await house.store.tells() == []
