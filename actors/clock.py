@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
@@ -94,7 +95,7 @@ class Bell:
             self._rung = False
 
 
-class Clock:
+class Clock(ABC):
     """What all clocks share: their bells and the count of what is under way."""
 
     def __init__(self) -> None:
@@ -102,12 +103,12 @@ class Clock:
         self._under_way = 0
         self._quiet = trio.Event()
 
-    def now(self) -> Instant:
-        raise NotImplementedError
+    @abstractmethod
+    def now(self) -> Instant: ...
 
+    @abstractmethod
     def patience(self, until: Instant) -> float:
         """How many of trio's seconds to sleep before looking at the clock again."""
-        raise NotImplementedError
 
     def bell(self) -> Bell:
         bell = Bell(self)
