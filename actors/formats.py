@@ -8,14 +8,16 @@ Other locales and negative amounts go to Babel itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
 import msgspec
-from babel import Locale, UnknownLocaleError, dates, numbers
+from babel import Locale, UnknownLocaleError, dates
 
+from ecrm import money
 from ecrm.moment import Instant
 
 
@@ -69,18 +71,28 @@ def formats_of(locale: Locale, zone: str) -> Formats:
 def _money(amount: int, currency: str, locale: str) -> str:
     shape = _shape(currency, locale)
     if shape is None or amount < 0:
-        decimals = numbers.get_currency_precision(currency)
-        return numbers.format_currency(Decimal(amount).scaleb(-decimals), currency, locale=locale)
+        return _written(amount, currency, locale)
     return _applied(shape, amount)
+
+
+def _written(amount: int, currency: str, locale: str) -> str:
+    """As Babel writes it, with as many digits as our minor units have: Babel would round some
+    currencies to what is usual in cash.
+    """
+    digits = money.digits_of(currency)
+    known = Locale.parse(locale)
+    pattern = copy(known.currency_formats["standard"])
+    pattern.frac_prec = (digits, digits)
+    exact = Decimal(amount).scaleb(-digits)
+    text: str = pattern.apply(exact, known, currency=currency, currency_digits=False)
+    return text
 
 
 @lru_cache(maxsize=1024)
 def _shape(currency: str, locale: str) -> MoneyShape | None:
     """Read the shape off three amounts as Babel writes them; None where they do not fit one."""
-    decimals = numbers.get_currency_precision(currency)
-
-    def written(amount: int) -> str:
-        return numbers.format_currency(Decimal(amount).scaleb(-decimals), currency, locale=locale)
+    decimals = money.digits_of(currency)
+    written = partial(_written, currency=currency, locale=locale)
 
     unit = 10**decimals
     before, one, _ = written(unit).partition("1")

@@ -166,6 +166,10 @@ def _added(told: Told, event: events.ProductAdded) -> Facts:
         return ()
     currency = event.currency or told.currency
     line = _line(event, currency)
+    cart = told.state.cart
+    if cart is not None and cart.currency not in ("", currency):
+        # A sum in two currencies is none: the line is shown without its price.
+        line = replace(line, price=0)
     return (facts.LinePut(event.cart_id or "", currency, line, told.occurred),)
 
 
@@ -276,6 +280,11 @@ def _bought(told: Told, because: str) -> Facts:
     return () if told.state.cart is None else (facts.CartEmptied(because),)
 
 
+def _first_news(told: Told, order_id: str, event: str) -> Facts:
+    """Whatever is heard first of an order, there is one: its cart was bought."""
+    return () if order_id in told.state.orders else _bought(told, f"{event} {order_id}")
+
+
 def _completed(told: Told, event: events.OrderCompleted) -> Facts:
     known = told.state.orders.get(event.order_id)
     if known is not None and known.placed_at is not None:
@@ -300,7 +309,7 @@ def _paid(told: Told, event: events.OrderPaid) -> Facts:
 
 def _updated(told: Told, event: events.OrderUpdated) -> Facts:
     if event.order_id not in told.state.orders:
-        return ()
+        return _first_news(told, event.order_id, "Order Updated")
     return (facts.OrderUpdated(_order(event, told.currency)),)
 
 
@@ -308,7 +317,8 @@ def _prepared(told: Told, event: events.OrderPrepared) -> Facts:
     known = told.state.orders.get(event.order_id)
     if known is not None and known.prepared_at is not None:
         return ()
-    return (facts.OrderPrepared(event.order_id, told.occurred),)
+    emptied = _first_news(told, event.order_id, "Order Prepared")
+    return (facts.OrderPrepared(event.order_id, told.occurred), *emptied)
 
 
 def _fulfilled(told: Told, event: events.OrderFulfilled) -> Facts:
@@ -323,7 +333,8 @@ def _fulfilled(told: Told, event: events.OrderFulfilled) -> Facts:
         tracking_number=event.tracking_number or "",
         tracking_url=event.tracking_url or "",
     )
-    return (facts.OrderShipped(event.order_id, parcel),)
+    emptied = _first_news(told, event.order_id, "Order Fulfilled")
+    return (facts.OrderShipped(event.order_id, parcel), *emptied)
 
 
 def _delivered(told: Told, event: events.OrderDelivered) -> Facts:
@@ -338,7 +349,8 @@ def _parcel_delivered(told: Told, order_id: str, parcel_id: str, at: Instant) ->
     parcels = [p for p in order.parcels if parcel_id in ("", p.parcel_id)] if order else []
     if parcels and all(p.delivered_at is not None for p in parcels):
         return ()
-    return (facts.ParcelDelivered(order_id, parcel_id, at),)
+    emptied = _first_news(told, order_id, "Order Delivered")
+    return (facts.ParcelDelivered(order_id, parcel_id, at), *emptied)
 
 
 def _shipment(told: Told, event: events.ShipmentUpdated) -> Facts:

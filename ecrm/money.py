@@ -20,8 +20,11 @@ _WHOLE: tuple[str, ...] = (
     "UYI",
 )
 _WHOLE += ("VND", "VUV", "XAF", "XOF", "XPF")
+_TEN_THOUSANDTHS = ("CLF", "UYW")
 _THOUSANDTHS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-_DIGITS = dict.fromkeys(_WHOLE, 0) | dict.fromkeys(_THOUSANDTHS, 3)
+_DIGITS = (
+    dict.fromkeys(_WHOLE, 0) | dict.fromkeys(_THOUSANDTHS, 3) | dict.fromkeys(_TEN_THOUSANDTHS, 4)
+)
 
 
 # Beyond it a sum is no money any more but somebody's test; it stays within what rows can hold.

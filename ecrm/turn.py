@@ -34,6 +34,8 @@ from ecrm import (
     triggers,
     values,
 )
+from ecrm.delivery import addresses
+from ecrm.errors import Rejected
 from ecrm.moment import NEVER, Instant, Moment, format_instant
 from ecrm.programme import MailStep, MarkStep, Programme, Step
 from ecrm.rules import Rules
@@ -73,7 +75,7 @@ class Turn:
     def tell(self, *happened: facts.AnyFact) -> None:
         """Record facts of the world, and set off what listens to them."""
         for fact in happened:
-            had_address = bool(self.state.person.email)
+            had_address = not self._address_fault()
             self.record(fact)
             match fact:
                 case facts.PersonChanged() if not had_address:
@@ -260,17 +262,28 @@ class Turn:
         objection = consent.objection(self.state, candidate.step.basis)
         if objection:
             return "consent", objection
-        if not self.state.person.email:
-            return "missing_data", "there is no address to write to"
-        return None
+        fault = self._address_fault()
+        return ("missing_data", fault) if fault else None
+
+    def _address_fault(self) -> str:
+        """Why this person cannot be written to; empty where it can."""
+        address = self.state.person.email
+        if not address:
+            return "there is no address to write to"
+        try:
+            addresses.parse_address(address)
+        except Rejected as error:
+            return str(error)
+        return ""
 
     def _waits_for_address(self, candidate: Candidate, stay: Enrolment) -> bool:
         """What is owed is not given up because the payment was heard before the address."""
         until = Instant(stay.due + programme.LANE_AGE[candidate.step.lane])
         owed = candidate.step.mail_class != "marketing"
-        if self.state.person.email or not owed or self.moment.now >= until:
+        fault = self._address_fault()
+        if not fault or not owed or self.moment.now >= until:
             return False
-        why = "waits for an address to write to"
+        why = f"waits for an address: {fault}"
         self.record(
             facts.MailDeferred(
                 candidate.key, candidate.step.name, candidate.kind, until, "missing_data", why

@@ -23,7 +23,9 @@ import msgspec
 from msgspec import Meta
 
 # Bounds: an id is a key of rows, a text a line in a mail, a body what a person wrote by hand.
-Id = Annotated[str, Meta(min_length=1, max_length=255)]
+# No control characters: an id is shown, logged, and stands in a header of the Maildir's mails.
+PRINTABLE: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
+Id = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
 Text = Annotated[str, Meta(max_length=2_000)]
 Body = Annotated[str, Meta(max_length=20_000)]
 Link = Annotated[str, Meta(max_length=2_048)]

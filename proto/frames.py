@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from proto.events import Id, Text
+from proto.events import PRINTABLE, Id, Text
 from proto.notices import Notice, Topic, topic_of
 
-Who = Annotated[str, Meta(max_length=255)]
+Who = Annotated[str, Meta(max_length=255, pattern=PRINTABLE)]
 
 RejectCode = Literal["invalid", "forbidden", "stale", "too_large", "unidentified", "held"]
 ErrorCode = Literal["unauthorized", "too_large", "invalid_frame", "goodbye", "forbidden"]

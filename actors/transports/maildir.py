@@ -14,7 +14,7 @@ from actors.outside import Outside
 from actors.transports.port import Handed, Letter
 from ecrm import moment
 from ecrm.delivery import message
-from ecrm.errors import Misconfigured
+from ecrm.errors import Misconfigured, Rejected
 from ecrm.mail import Mail
 
 
@@ -59,6 +59,9 @@ class Maildir:
             draft.rename(self.folder / "new" / name)
         except OSError as error:
             return _again(letter, error)
+        except Rejected as error:
+            # A header that cannot be written will not be writable later either.
+            return Handed(letter.mail.mail_id, "refused", f"maildir: {error}")
         return Handed(letter.mail.mail_id, "accepted", f"maildir: new/{name}")
 
     def _has(self, mail: Mail) -> bool:

@@ -37,7 +37,8 @@ def parse_address(text: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at:
         raise _refused(text, "has no @")
-    if len(local) > 64 or not _LOCAL.fullmatch(local):
+    # What looks like an encoded word would be decoded by whoever reads the header (RFC 2047).
+    if len(local) > 64 or "=?" in local or not _LOCAL.fullmatch(local):
         raise _refused(text, "has a local part that cannot be sent to")
     return f"{local}@{_a_labels(text, domain)}"
 

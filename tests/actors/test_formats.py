@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import formats
+from ecrm import money
 from ecrm.moment import parse_instant
 
 LOCALES = ["fr-FR", "fr-CH", "fr-CA", "en-GB", "en-US", "de-CH", "es-ES", "hi-IN", "ar-EG", "ja-JP"]
@@ -59,3 +60,15 @@ def test_a_locale_nobody_knows_is_none(text):
 
 def test_a_locale_is_read_with_either_separator():
     assert formats.parse_locale("fr-CA") == formats.parse_locale("fr_CA") == Locale("fr", "CA")
+
+
+@pytest.mark.parametrize("locale", ["fr_FR", "en_GB", "de_CH"])
+def test_every_currency_is_shown_with_the_digits_it_is_kept_in(locale):
+    for currency in sorted(Locale.parse("en").currencies):
+        amount = money.minor_units(1234.5, currency)
+        shown = formats.formats_of(Locale.parse(locale), "Europe/Paris").money(amount, currency)
+        figures = "".join(sign for sign in shown if sign.isdigit())
+        if money.digits_of(currency):
+            assert figures == "12345" + "0" * (money.digits_of(currency) - 1), (currency, shown)
+        else:
+            assert figures == "1235", (currency, shown)

@@ -492,3 +492,36 @@ def test_no_cart_is_worth_more_than_a_row_can_hold():
     life.tell(events.OrderPaid(order_id="o1", total=10**12, currency="EUR")).sleeps(minutes(1))
     life.tell(events.ProductAdded(product_id="pot", price=10**12, quantity=10**6)).sleeps(hours(1))
     assert life.kinds == ["k11", "k07"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.OrderUpdated(order_id="o1"),
+        events.OrderPrepared(order_id="o1"),
+        events.OrderFulfilled(order_id="o1"),
+        events.OrderDelivered(order_id="o1"),
+    ],
+)
+def test_whatever_is_heard_first_of_an_order_its_cart_was_bought(event):
+    life = Life(start="2026-06-01 10:00").identify().consents()
+    life.tell(events.ProductAdded(product_id="tea")).sleeps(minutes(10)).tell(event)
+    life.sleeps(days(9))
+    assert [kind for kind in life.kinds if kind in ("k07", "k08")] == []
+
+
+@pytest.mark.parametrize("address", ["a@x_y.org", '"quoted"@x.org', "=?utf-8?q?a?=@x.org"])
+def test_an_address_that_cannot_be_written_to_is_as_good_as_none(address):
+    life = Life(start="2026-06-01 10:00").identify(email=address).consents()
+    life.tell(events.ProductAdded(product_id="tea")).sleeps(hours(1))
+    assert life.withheld == [Withheld("cart/reminder", "missing_data")]
+    life.tell(events.OrderPaid(order_id="o1", total=10, currency="EUR")).sleeps(hours(1))
+    life.identify(email="a@example.org")
+    assert life.kinds == ["k11"]
+
+
+def test_a_line_in_another_currency_is_shown_without_a_price():
+    life = Life(start="2026-06-01 10:00").identify().consents()
+    life.tell(events.ProductAdded(product_id="tea", price=9, currency="EUR"))
+    life.tell(events.ProductAdded(product_id="cup", price=5000, currency="JPY"))
+    assert [line.price for line in life.state.cart.lines] == [900, 0]
