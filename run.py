@@ -212,10 +212,11 @@ def _announce(
         for kind, key in made.items():
             out.print(f"  {kind:<12} {key}")
     if demonstrate:
-        operator = made.get("operator", "$ECRM_OPERATOR_KEY")
+        operator = made.get("operator", "ok_…")
         python = os.path.relpath(sys.executable)
-        ask = f"{python} run.py console --key {operator}"
+        ask = f"{python} run.py console"
         out.print("\nTry, in another terminal:")
+        out.print(f"  export ECRM_OPERATOR_KEY={operator}")
         out.print(f"  {ask} -c status")
         out.print(f"  {ask} -c 'clock advance 3h'")
     if not made and not configured.keys:
@@ -370,7 +371,9 @@ def _console(options: argparse.Namespace, configured: Settings) -> int:
     if options.json:
         print(msgspec.json.encode(result).decode())
     else:
-        terminal.show(result, Console(highlight=False))
+        # Into a pipe or a file goes what a wide screen would show.
+        width = None if sys.stdout.isatty() else 160
+        terminal.show(result, Console(highlight=False, width=width))
     return 0
 
 

@@ -8,7 +8,7 @@ anything (`clock`) says so in its name.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import structlog
@@ -58,6 +58,8 @@ class Request(msgspec.Struct, frozen=True):
     before: int | None = None
     limit: int | None = None
 
+
+STATES: Final = ", ".join(get_args(port.OutboxState))
 
 _hello = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(Request)
@@ -123,7 +125,8 @@ class Console:
         try:
             request = _request.decode(frame)
         except msgspec.MsgspecError as error:
-            return _error(None, "invalid", f"no request: {error}")
+            hint = f"; a state is one of {STATES}" if "$.state" in str(error) else ""
+            return _error(None, "invalid", f"no request: {error}{hint}")
         op = self.ops.get(request.op)
         if op is None:
             known = ", ".join(self.ops)
@@ -251,7 +254,7 @@ def _readable(value: object, name: str = "", of: str = "") -> object:
     match value:
         case dict():
             return {key: _readable(inner, str(key), name) for key, inner in value.items()}
-        case list():
+        case list() | tuple():
             return [_readable(inner, name, of) for inner in value]
         case int() if name in _INSTANTS or name.endswith("_at") or of in _MAPS_OF_INSTANTS:
             return moment.format_instant(Instant(value))

@@ -44,6 +44,10 @@ def parse(command: str) -> Plain:
             return {"op": op}
         case ["inspect" | "journal" | "timers" as op, customer]:
             return {"op": op, "customer": customer}
+        case ["help", *_]:
+            raise ValueError(USAGE)
+        case ["inspect" | "journal" | "timers" as op]:
+            raise ValueError(f"{op} wants a customer: {op} c42")
         case ["queue", *about] if len(about) <= 2:
             return {"op": "queue", **dict(zip(("state", "customer"), about, strict=False))}
         case ["clock"]:

@@ -179,7 +179,10 @@ class Session:
         assert isinstance(heard, Hello), "_RULES says so"
         grant = self._authenticate(heard.key)
         if grant is None:
-            return self._end("unauthorized", "no such key: look at [[keys]] in ecrm.toml")
+            return self._end(
+                "unauthorized",
+                "no such key: the first start printed them, or look at [[keys]] in ecrm.toml",
+            )
         self.state, self.grant, self._source = State.OPEN, grant, grant.kind
         welcome = Welcome(
             session=self._session_id,

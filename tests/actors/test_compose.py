@@ -61,7 +61,7 @@ def test_a_mail_is_byte_for_byte_the_reference(name):
     assert composed == file.read_bytes()
 
 
-def test_no_reference_is_left_over():
+def test_every_mail_has_its_reference_and_no_other_has():
     assert {file.stem for file in GOLDEN.glob("*.eml")} == {
         name.replace("/", "-") for name in TEMPLATES.names
     }

@@ -19,6 +19,7 @@ from actors.clock import WarpClock
 from actors.outside import open_outside
 from actors.store.memory import MemoryStore
 from actors.store.port import Commit, HoldRow
+from ecrm import programmes
 from ecrm.moment import CustomerId, Instant
 from tests.worlds import (
     LINK_KEY,
@@ -214,9 +215,7 @@ async def test_the_queue_is_shown_by_state_and_by_customer(autojump_clock, world
 
 async def test_programmes_are_told_with_their_words_and_steps(autojump_clock, world):
     told = (await world.ask("programmes"))["result"]
-    assert list(told) == [
-        "confirmation", "preparation", "shipment", "cart", "welcome", "parcel", "review",
-    ]  # fmt: skip
+    assert list(told) == [one.name for one in programmes.ALL]
     assert told["cart"]["doc"].startswith("Left cart")
     assert told["cart"]["leave"] == ["Cart Emptied"]
     assert told["cart"]["steps"][1] == {
@@ -329,7 +328,7 @@ def test_what_is_typed_is_what_is_asked(typed, request_):
     ],
 )  # fmt: skip
 def test_what_is_mistyped_is_answered_in_one_line(typed):
-    with pytest.raises(ValueError, match="is not understood") as refused:
+    with pytest.raises(ValueError, match="is not understood|wants a customer") as refused:
         terminal.parse(typed)
     assert "\n" not in str(refused.value)
 
