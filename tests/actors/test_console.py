@@ -328,7 +328,7 @@ def test_what_is_typed_is_what_is_asked(typed, request_):
     ],
 )  # fmt: skip
 def test_what_is_mistyped_is_answered_in_one_line(typed):
-    with pytest.raises(ValueError, match="is not understood|wants a customer") as refused:
+    with pytest.raises(ValueError, match=r"is not understood|wants a customer") as refused:
         terminal.parse(typed)
     assert "\n" not in str(refused.value)
 
