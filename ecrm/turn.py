@@ -75,10 +75,10 @@ class Turn:
     def tell(self, *happened: facts.AnyFact) -> None:
         """Record facts of the world, and set off what listens to them."""
         for fact in happened:
-            had_address = not self._address_fault()
+            had_none = isinstance(fact, facts.PersonChanged) and bool(self._address_fault())
             self.record(fact)
             match fact:
-                case facts.PersonChanged() if not had_address:
+                case facts.PersonChanged() if had_none:
                     self._look_again()
                 case facts.ConsentChanged(consent.MARKETING_PURPOSE, False):
                     self._retract_marketing(f"{fact.purpose} was denied")
