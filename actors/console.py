@@ -18,7 +18,6 @@ import trio_websocket
 from actors.clock import Clock, WarpClock
 from actors.delivery import Delivery
 from actors.gateway import CLOSE_WITHIN, HELLO_WITHIN
-from actors.outside import Outside
 from actors.slot import recover
 from actors.store import port
 from actors.system import System
@@ -72,14 +71,12 @@ class Console:
         store: port.Store,
         clock: Clock,
         delivery: Delivery,
-        outside: Outside,
         authenticate: Callable[[str], session.Grant | None],
     ) -> None:
         self._system = system
         self._store = store
         self._clock = clock
         self._delivery = delivery
-        self._outside = outside
         self._authenticate = authenticate
         self._started = clock.now()
         self.ops: dict[str, Op] = {

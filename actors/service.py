@@ -83,9 +83,7 @@ class Service:
             per_domain=settings.per_domain,
             reports=self.reports.bell,
         )
-        self.console = Console(
-            self.system, store, clock, self.delivery, outside, self.keyring.authenticate
-        )
+        self.console = Console(self.system, store, clock, self.delivery, self.keyring.authenticate)
         self.gateway = Gateway(self.system, clock, self.keyring.authenticate, self.console.converse)
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell

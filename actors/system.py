@@ -156,7 +156,8 @@ class System:
         """Have every customer of the batch in its slot; tell which messages were seen before."""
         keys = [item.dedupe for item in items if item.dedupe]
         repeats = await self.store.repeats(keys) if keys else {}
-        await self._load({item.customer_id for item in items})
+        binds = {item.message.to for item in items if isinstance(item.message, messages.Bind)}
+        await self._load({item.customer_id for item in items} | binds)
         strays = [item for item in items if self._forward(item)]
         if strays:
             await self._load({item.customer_id for item in strays})
@@ -193,6 +194,8 @@ class System:
         if item.dedupe and (item.dedupe in repeats or item.dedupe in batch.seen):
             batch.answers.append((item, REPEATED))
             return
+        # A bind earlier in this very batch may have made it somebody else's.
+        self._forward(item)
         now = self.clock.now()
         answer = self._turn(item, batch, now)
         batch.answers.append((item, answer))

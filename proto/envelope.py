@@ -27,8 +27,8 @@ IDENTIFIED: Final = "Identified"
 PAGE_VIEWED: Final = "Page Viewed"
 ALIASED: Final = "Aliased"
 
-# Customer ids of visitors begin with it, so no shop may say it (ecrm/state.py).
-RESERVED: Final = "visitor:"
+# Lives of visitors, and of what concerns everybody, begin with these: no shop may say them.
+RESERVED: Final = ("visitor:", "shop:")
 
 
 class Address(

@@ -115,7 +115,8 @@ def _told(form: Format, said: Said) -> tuple[str, Told]:
 
 def _free(who: str | None, path: str) -> str | None:
     if who and who.startswith(envelope.RESERVED):
-        raise Fault(f"{envelope.RESERVED!r} is reserved: say anonymousId for a visitor", path)
+        reserved = " and ".join(repr(prefix) for prefix in envelope.RESERVED)
+        raise Fault(f"{reserved} are reserved: say anonymousId for a visitor", path)
     return who or None
 
 

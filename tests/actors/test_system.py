@@ -8,7 +8,7 @@ import trio
 
 from actors import system as turn_loop
 from actors.clock import TrioClock
-from actors.intake import SHARE
+from actors.intake import SHARE, Item
 from actors.store.memory import MemoryStore
 from actors.store.port import AlarmRow, Commit
 from ecrm import facts, messages
@@ -542,3 +542,12 @@ async def test_a_bare_product_id_is_completed_from_the_catalogue(house, clock):
 async def _word(house, word, user="ana"):
     house.system.intake.put(turn_loop.Item(user, word, lambda _: None))
     await house.system.round()
+
+
+async def test_an_event_behind_the_bind_of_its_visitor_belongs_to_the_person(house):
+    bind = Item("visitor:v1", messages.Bind("ana"), lambda _: None, row_id="t1")
+    house.system.intake.put(bind)
+    house.offer(house.message(None, added("cup"), anonymous_id="v1"))
+    await house.system.round()
+    assert [line.product_id for line in house.state("ana").cart.lines] == ["cup"]
+    assert house.state("visitor:v1").cart is None
