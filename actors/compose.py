@@ -22,7 +22,7 @@ from ecrm import errors, links
 from ecrm.delivery import message
 from ecrm.delivery.message import Content, MailSettings, Part
 from ecrm.links import LinkKeys, Purpose
-from ecrm.mail import Mail, ShownPerson
+from ecrm.mail import NOTIFICATION, Mail, ShownPerson
 from ecrm.shop import Shop
 
 _BREAKS = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
@@ -68,6 +68,10 @@ class Links:
         """The link index is the score, 1 to 5."""
         return self._page("rate", score)
 
+    def prefer(self, choice: int) -> str:
+        """An answer in one click (k26): 1 weekly, 2 monthly, 3 only what I ordered."""
+        return self._page("preferences", choice)
+
     def review(self, product_id: str) -> str:
         """The link index is the product's place in the order, from 1; 0 for none of it."""
         order = self._mail.values.order
@@ -96,10 +100,10 @@ class Composer:
 
     def compose(self, mail: Mail) -> Message:
         """Raises errors.Rejected, errors.Misconfigured."""
-        locale, language = self._read_locale(mail.locale)
+        language = self._read_locale(mail.locale)[1]
         compiled = self._templates.find(mail.template, language)
-        ways = Links(mail, self._shop, self._base, self._keys)
-        values = self._values(mail, locale, ways)
+        ways = self.links(mail)
+        values = self.values(mail, ways)
         try:
             subject = _BREAKS.sub(" ", "".join(_filled(compiled.subject, values))).strip()
             text = _filled(compiled.text, values)
@@ -120,20 +124,23 @@ class Composer:
             text="".join(text),
         )
 
-    def _values(self, mail: Mail, locale: Locale, ways: Links) -> dict[str, object]:
+    def links(self, mail: Mail) -> Links:
+        return Links(mail, self._shop, self._base, self._keys)
+
+    def values(self, mail: Mail, ways: Links) -> dict[str, object]:
+        """What the template of a mail is filled with. Raises errors.Rejected on a bad zone."""
         shown = mail.values
+        locale = self._read_locale(mail.locale)[0]
         try:
             written = formats.formats_of(locale, mail.zone)
         except (LookupError, ValueError, OSError):
             raise errors.Rejected("bad_zone", f"{mail.zone!r} is no time zone", "zone") from None
         return {
+            **msgspec.structs.asdict(shown),
             "person": _shown_person(shown.person),
-            "cart": shown.cart,
-            "order": shown.order,
-            "parcel": shown.parcel,
-            "offer": shown.offer,
-            "promote": shown.promote,
             "marketing": message.is_marketing(mail),
+            "notification": mail.mail_class == NOTIFICATION,
+            "stranger": mail.stranger,
             **self._templates.constants,
             "links": ways,
             "formats": written,

@@ -192,6 +192,10 @@ class Connection:
                     self._acked.append(message_id)
                 case "held":
                     self._frames += self.talk.rejected(message_id, "held", "", answer.reason)
+                case "invalid":
+                    self._frames += self.talk.rejected(
+                        message_id, "invalid", answer.path, answer.reason
+                    )
                 case "unknown":
                     self._frames += self.talk.unknown([message_id])
             self._something.set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Final, Literal
 
 import msgspec
@@ -30,7 +31,14 @@ BATCH_BYTES: Final = 1024 * 1024
 # drains behind live events, and still drains.
 INWARD_SHARE: Final = 64
 
-Outcome = Literal["taken", "repeated", "held", "poisoned", "unknown"]
+Outcome = Literal["taken", "repeated", "held", "invalid", "poisoned", "unknown"]
+
+
+def dedupe_key(customer_id: CustomerId, message_id: str) -> bytes:
+    """Scoped by the customer as the sender named it: a browser that counts its ids from 1 must not
+    swallow another's events, and a retry names the same customer.
+    """
+    return blake2b(f"{customer_id}\0{message_id}".encode(), digest_size=16).digest()
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -38,6 +46,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
     outcome: Outcome
     reason: str = ""
+    path: str = ""
 
 
 class Item(msgspec.Struct, gc=False):
@@ -88,8 +97,10 @@ class Intake:
         self._inward.append(item)
         self._bell.ring()
 
-    async def relay(self, words: list[tuple[CustomerId, messages.Inward]]) -> None:
-        """Put in words from inside, and wait until every one was answered, whatever the answer."""
+    async def relay(self, words: list[tuple[CustomerId, messages.Inward]], about: str = "") -> None:
+        """Put in words from inside, and wait until every one was answered, whatever the answer.
+        Words that are `about` something are taken once by each customer.
+        """
         left = len(words)
         done = trio.Event()
 
@@ -100,7 +111,8 @@ class Intake:
                 done.set()
 
         for customer_id, message in words:
-            self.put(Item(customer_id, message, answered))
+            dedupe = dedupe_key(customer_id, about) if about else b""
+            self.put(Item(customer_id, message, answered, dedupe=dedupe))
         await done.wait()
 
     def take(self) -> list[Item]:

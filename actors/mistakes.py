@@ -8,14 +8,31 @@ the file and its types along the same path.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
+from ecrm.errors import Misconfigured, Rejected
+
+T = TypeVar("T")
+R = TypeVar("R")
+
 _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: what is not listed in it is refused."""
+
+
+def value(setting: str, read: Callable[[T], R], raw: T) -> R:
+    """`raw` as `read` reads it. Raises Misconfigured, the setting first, where it cannot."""
+    try:
+        return read(raw)
+    except (ValueError, Rejected) as error:
+        raise Misconfigured(f"{setting}: {error}") from None
 
 
 def explained(error: msgspec.ValidationError, raw: object, kind: object) -> str:

@@ -1,18 +1,27 @@
 """Mails to try templates on: what `run.py check`, the previews and the reference mails show.
 
 Every template gets the worst it may meet: everything known, almost nothing known, and far too much
-of it. The values are those its programme really has (`ecrm.mail.Values`), and no others.
+of it. The values are those its programme really has (`ecrm.mail.Values`), and no others; what a
+shop need not say is left out of the bare one.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
+from ecrm import matters
 from ecrm.delivery.message import MailSettings
 from ecrm.mail import (
+    MARKETING,
+    NOTIFICATION,
+    TRANSACTIONAL,
+    Lane,
     Mail,
+    MailClass,
+    Proposal,
+    Relation,
     ShownCart,
     ShownLine,
     ShownOffer,
@@ -21,13 +30,14 @@ from ecrm.mail import (
     ShownPerson,
     Values,
 )
-from ecrm.moment import CustomerId, Instant, days, later, parse_instant
+from ecrm.moment import CustomerId, Instant, days, hours, later, parse_instant
 from ecrm.shop import Shop
 
 Amount = Literal["full", "bare", "long"]
 AMOUNTS: tuple[Amount, ...] = ("full", "bare", "long")
 AT = parse_instant("2026-03-05T15:30:00Z")
 TONIGHT = parse_instant("2026-03-05T23:00:00Z")
+NEXT_WEEK = parse_instant("2026-03-12T23:00:00Z")
 NOWHERE = "https://boutique.example"
 
 SHOP = Shop(
@@ -44,16 +54,81 @@ SETTINGS = MailSettings(
     links_url="https://courrier.boutique.example",
     unsubscribe="stop@boutique.example",
 )
-PROGRAMMES = {
-    "cart": ("cart",),
-    "confirmation": ("order",),
-    "preparation": ("order",),
-    "parcel": ("order",),
-    "review": ("order",),
-    "shipment": ("order", "parcel"),
-    "welcome": (),
+
+
+class Shown(msgspec.Struct, frozen=True, gc=False):
+    """What a mail shows beside the person: names of `Values`. `certain` are there even in the
+    barest mail; what is `possible` may be missing.
+    """
+
+    certain: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+    mail_class: MailClass = MARKETING
+    lane: Lane = 2
+    stranger: bool = False
+
+
+def _marketing(*certain: str, possible: tuple[str, ...] = (), lane: Lane = 2) -> Shown:
+    return Shown(certain, possible, MARKETING, lane)
+
+
+def _owed(*certain: str, possible: tuple[str, ...] = (), lane: Lane = 1) -> Shown:
+    return Shown(certain, possible, TRANSACTIONAL, lane)
+
+
+def _notification(*certain: str) -> Shown:
+    return Shown(certain, (), NOTIFICATION, 1)
+
+
+# by template, or by programme for all the templates of one
+SHOWN: Final[dict[str, Shown]] = {
+    "account": _owed("account"),
+    "active": _marketing(possible=("proposals",)),
+    "address": _owed("address"),
+    "affinity": _marketing("proposals"),
+    "appointment": _notification("appointment"),
+    "carrier": _notification("carriage"),
+    "cart": _marketing("cart"),
+    "cart/offer": _marketing("cart", "offer"),
+    "cart/offer-promotion": _marketing("cart", "offer"),
+    "cart/offer-security": _marketing("cart", "offer"),
+    "comment": _notification("comment"),
+    "confirmation": _owed("order", possible=("proposals",)),
+    "cross-sell": _marketing("order", "proposals"),
+    "digest": _notification("digest"),
+    "edition": _marketing("release", possible=("offer",)),
+    "event": _notification("appointment"),
+    "farewell": _owed(),
+    "inactive": _marketing(possible=("proposals", "offer")),
+    "invitation": Shown(("invitation",), (), TRANSACTIONAL, 1, stranger=True),
+    "invoice": _owed("invoice"),
+    "last-chance": _marketing("offer"),
+    "login": _owed("login", lane=0),
+    "newsletter": _marketing("campaign", possible=("cart", "viewed", "proposals"), lane=3),
+    "nursing/editorial": _marketing("order", possible=("proposals",)),
+    "nursing/promotion": _marketing("order", "offer", possible=("proposals",)),
+    "nursing/second": _marketing(possible=("offer", "proposals")),
+    "parcel": _marketing("order"),
+    "payment": _owed("payment"),
+    "preparation": _owed("order"),
+    "question": _marketing(),
+    "refund": _owed("refund"),
+    "reset": _owed("reset", lane=0),
+    "review": _marketing("order"),
+    "reward": _owed("review", "offer"),
+    "semi-active": _marketing(possible=("proposals",)),
+    "shipment": _owed("order", "parcel"),
+    "super-active": _marketing(possible=("proposals", "offer")),
+    "support": _owed("ticket"),
+    "support-news": _owed("ticket"),
+    "support-survey": _marketing("ticket"),
+    "thanks": _marketing("order", possible=("proposals",)),
+    "unpaid": _owed("invoice"),
+    "verification": _owed("code", lane=0),
+    "welcome": _marketing(),
+    "welcome/hello": _owed(),
 }
-TRANSACTIONAL = frozenset(("confirmation", "preparation", "shipment"))
+_ANYTHING: Final = _marketing("cart", "order", "parcel", "offer")
 
 _FULL = (
     ShownLine("p1", "Lampe de bureau Atelier", "Laiton", 1, 8900, f"{NOWHERE}/p1"),
@@ -61,12 +136,20 @@ _FULL = (
     ShownLine("p3", "Bougie « Jardin d\u2019hiver »", "", 1, 2400, f"{NOWHERE}/p3"),
 )
 _NASTY = 'Bundle <b>3 & 4</b> "deluxe" {{ shop }} é漢字 a-very-long-word-that-does-not-break' * 2
+_PROPOSED: tuple[tuple[Relation, str, str, str, int], ...] = (
+    ("services", "p1", "g1", "Garantie cinq ans", 1900),
+    ("complements", "p1", "g2", "Ampoule à filament E27", 1290),
+    ("same_creator", "p1", "g3", "Applique Atelier", 11900),
+    ("series", "p2", "g4", "Carnet de croquis A5, édition 2026", 1350),
+    ("affinity", "p3", "g5", "Photophore en verre soufflé", 3200),
+    ("bought_with", "p2", "g6", "Crayons graphite, boîte de six", 980),
+)
 
 
 def sample(template: str, amount: Amount = "full", locale: str = "fr-FR") -> Mail:
     """A mail for `template`, with all, almost nothing or too much of what it may show."""
     programme, _, step = template.partition("/")
-    transactional = programme in TRANSACTIONAL
+    shown = SHOWN.get(template) or SHOWN.get(programme, _ANYTHING)
     return Mail(
         mail_id="01890a5d-ac96-774b-bcce-b302099a8057",
         customer_id=CustomerId("c1"),
@@ -74,28 +157,32 @@ def sample(template: str, amount: Amount = "full", locale: str = "fr-FR") -> Mai
         programme=programme,
         step=step,
         template=template,
-        mail_class="transactional" if transactional else "marketing",
-        lane=1 if transactional else 2,
+        mail_class=shown.mail_class,
+        lane=shown.lane,
         at=AT,
         not_after=later(AT, days(1)),
         to="anne@exemple.example",
         locale=locale,
         zone="Europe/Paris",
-        values=_values(programme, step, amount),
+        values=_values(programme, shown, amount),
+        stranger=shown.stranger,
     )
 
 
-def _values(programme: str, step: str, amount: Amount) -> Values:
-    shown = PROGRAMMES.get(programme, ("cart", "order", "parcel", "offer"))
-    offered = "offer" in shown or (programme == "cart" and step.startswith("offer"))
-    return Values(
-        person=_person(amount),
-        cart=_cart(amount) if "cart" in shown else None,
-        order=_order(amount) if "order" in shown else None,
-        parcel=_parcel(amount) if "parcel" in shown else None,
-        offer=ShownOffer(code="MARS-7Q2K", percent=10, until=TONIGHT) if offered else None,
-        promote=amount != "bare",
-    )
+def _values(programme: str, shown: Shown, amount: Amount) -> Values:
+    names = shown.certain if amount == "bare" else (*shown.certain, *shown.possible)
+    everything: dict[str, object] = {
+        "cart": _cart(amount),
+        "order": _order(amount),
+        "parcel": _parcel(amount),
+        "offer": _offer(amount, today=programme == "cart"),
+        "proposals": _proposals(amount),
+        "viewed": _lines(amount),
+        "digest": _digest(amount),
+        **_matters(amount),
+    }
+    person = Values(person=_person(amount), promote=amount != "bare", currency="EUR")
+    return msgspec.structs.replace(person, **{name: everything[name] for name in names})
 
 
 def _person(amount: Amount) -> ShownPerson:
@@ -143,3 +230,127 @@ def _parcel(amount: Amount) -> ShownParcel:
         return ShownParcel("10428")
     url = "https://suivi.example/?n=6A0123456789&l=fr"
     return ShownParcel("10428", "Colissimo", "6A 0123 4567 89", url, Instant(AT + 3_600_000))
+
+
+def _offer(amount: Amount, *, today: bool) -> ShownOffer:
+    """A discount of today in percent; or one of a week, in money where there is much of it."""
+    if today:
+        return ShownOffer(code="MARS-7Q2K", percent=10, until=TONIGHT)
+    if amount == "long":
+        return ShownOffer("MARS-7Q2K", 0, NEXT_WEEK, 1_500, 120_00, "EUR", today=False)
+    return ShownOffer("MARS-7Q2K", 15, NEXT_WEEK, today=False)
+
+
+def _proposals(amount: Amount) -> tuple[Proposal, ...]:
+    if amount == "bare":
+        return (Proposal("85123B", "affinity"),)
+    names = {line.product_id: line.name for line in _FULL}
+    proposed = tuple(
+        Proposal(
+            product_id=product_id,
+            relation=relation,
+            because=names[because] if amount == "full" else _NASTY,
+            name=name if amount == "full" else _NASTY,
+            price=price,
+            currency="EUR",
+            url=f"{NOWHERE}/{product_id}",
+            image_url="" if amount == "full" else f"{NOWHERE}/{product_id}.jpg",
+        )
+        for relation, because, product_id, name, price in _PROPOSED
+    )
+    return proposed[:3] if amount == "full" else proposed * 2
+
+
+def _digest(amount: Amount) -> matters.Digest:
+    if amount == "bare":
+        return matters.Digest("monthly", comments=(matters.Comment("85123A"),))
+    many = 1 if amount == "full" else 40
+    return matters.Digest(
+        "weekly" if amount == "full" else "daily",
+        comments=tuple(_comment(amount) for _ in range(2 * many)),
+        carriages=tuple(_carriage(amount) for _ in range(many)),
+        appointments=tuple(_appointment(amount) for _ in range(many)),
+    )
+
+
+def _comment(amount: Amount) -> matters.Comment:
+    if amount == "bare":
+        return matters.Comment("85123A")
+    if amount == "full":
+        excerpt = "Belle lumière, et le pied est bien lourd : rien ne bouge."
+        return matters.Comment("p1", f"{NOWHERE}/p1#avis", "Luc", excerpt)
+    return matters.Comment("p1", f"{NOWHERE}/p1?a=1&b=2#avis", _NASTY, _NASTY * 3)
+
+
+def _carriage(amount: Amount) -> matters.Carriage:
+    if amount == "bare":
+        return matters.Carriage("10428", "in_transit")
+    status = "En cours de livraison" if amount == "full" else _NASTY
+    url = "https://suivi.example/?n=6A0123456789&l=fr"
+    return matters.Carriage("10428", status, "06/03/2026", url)
+
+
+def _appointment(amount: Amount) -> matters.Appointment:
+    starts_at = later(AT, days(2))
+    if amount == "bare":
+        return matters.Appointment("a1", starts_at)
+    if amount == "full":
+        return matters.Appointment("a1", starts_at, "Atelier reliure", "12 rue des Tanneurs, Lille")
+    return matters.Appointment("a1", starts_at, _NASTY, _NASTY)
+
+
+def _matters(amount: Amount) -> dict[str, matters.AnyMatter]:
+    found = _bare() if amount == "bare" else _told(_NASTY if amount == "long" else "")
+    carried = (_appointment(amount), _comment(amount), _carriage(amount))
+    return {matters.NAMES[type(matter)]: matter for matter in (*found, *carried)}
+
+
+def _bare() -> tuple[matters.AnyMatter, ...]:
+    """No more than a shop must say."""
+    soon = later(AT, hours(1))
+    return (
+        matters.Invoice("F-2026-0311"),
+        matters.Refund("10428"),
+        matters.FailedPayment(),
+        matters.Code("204816", soon),
+        matters.Reset(f"{NOWHERE}/reset", soon),
+        matters.Login(success=False, at=AT),
+        matters.AddressChange("anne.old@mail.example", "anne.new@mail.example", AT),
+        matters.AccountChange((), AT),
+        matters.Invitation("paul@ami.example"),
+        matters.Ticket("T-881", "opened"),
+        matters.Review("85123A"),
+        matters.Release("85123B", "s1"),
+        matters.Campaign("n1", "news"),
+    )
+
+
+def _told(words: str) -> tuple[matters.AnyMatter, ...]:
+    """Everything a shop may say; `words` are its words where they are too many."""
+    soon, image = later(AT, hours(1)), f"{NOWHERE}/g4.jpg" if words else ""
+    old, new = "Carnet de croquis A5", "Carnet de croquis A5, édition 2026"
+    return (
+        matters.Invoice("F-2026-0311", "10428", 140_35, "EUR", NEXT_WEEK, f"{NOWHERE}/f?a=1&b=2"),
+        matters.Refund("10428", 12_50, "EUR", whole=not words),
+        matters.FailedPayment(
+            "10428", "F-2026-0311", words or "Carte expirée", f"{NOWHERE}/payer?a=1&b=2"
+        ),
+        matters.Code("204816", soon, words or "Connexion"),
+        matters.Reset(f"{NOWHERE}/reset?a=1&b=2", soon),
+        matters.Login(
+            success=not words,
+            at=AT,
+            ip="192.0.2.17",
+            device=words or "Firefox, Linux",
+            location=words or "Lille, France",
+        ),
+        matters.AddressChange("anne.old@mail.example", "anne.new@mail.example", AT),
+        matters.AccountChange((words or "adresse de livraison", "téléphone"), AT),
+        matters.Invitation("paul@ami.example", "Paul"),
+        matters.Ticket("T-881", "updated", words or "Un pied de lampe rayé", words or "En cours"),
+        matters.Review("p1", words or "Lampe de bureau Atelier", 5),
+        matters.Release(
+            "g4", "s1", "2026", words or new, 13_50, "EUR", f"{NOWHERE}/g4", image, old
+        ),
+        matters.Campaign("n1", "news", words or "Le printemps à l\u2019atelier"),
+    )

@@ -21,7 +21,9 @@ import trio
 
 from actors import keys, templates
 from actors.alarms import Alarms
+from actors.broadcast import Announcer, Broadcasts
 from actors.catalogue import Catalogue
+from actors.census import Census
 from actors.clock import Clock
 from actors.compose import Composer
 from actors.console import Console
@@ -61,12 +63,15 @@ class Service:
         self.store = store
         self.clock = clock
         self.keyring = keys.Keyring(settings.keys)
-        self.catalogue = Catalogue()
-        rules = Rules(settings.shop, settings.limits, settings.programmes)
-        self.system = System(store, clock, rules, self.catalogue)
+        self.catalogue = Catalogue(settings.shop.currency)
+        rules = Rules(settings.shop, settings.limits, settings.programmes, settings.thresholds)
+        announcer = Announcer(self.catalogue, read.names)
+        self.system = System(store, clock, rules, self.catalogue, announcer)
         self.reports = Reports(store, clock, self.system.intake)
         self.alarms = Alarms(store, clock, self.system.intake)
         self.housekeeping = Housekeeping(store, clock)
+        self.broadcasts = Broadcasts(store, clock, self.system.intake)
+        self.census = Census(store, clock, rules.zone, self.catalogue, self.system.ledger)
         composer = Composer(
             read,
             settings.shop,
@@ -88,12 +93,15 @@ class Service:
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell
         self.system.reports = self.reports.bell
+        self.system.broadcasts = self.broadcasts.bell
 
     async def stop(self, done: dict[str, trio.Event]) -> None:
         """End from the inside out; `done` tells when each part has."""
         self.gateway.stop()
         for part, bell in (
             ("alarms", self.alarms.bell),
+            ("broadcasts", self.broadcasts.bell),
+            ("census", self.census.bell),
             ("housekeeping", self.housekeeping.bell),
             ("delivery", self.delivery.bell),
             ("reports", self.reports.bell),
@@ -122,6 +130,7 @@ async def running(
         read = templates.Templates(TEMPLATES, settings.shop)
     service = Service(settings, store, clock, outside, key, read)
     await service.catalogue.load(store)
+    await service.system.ledger.load(store, clock.now())
     service.keyring.add(await keys.stored(store))
     parts = {
         "system": service.system.run,
@@ -129,6 +138,8 @@ async def running(
         "delivery": service.delivery.run,
         "housekeeping": service.housekeeping.run,
         "alarms": service.alarms.run,
+        "broadcasts": service.broadcasts.run,
+        "census": service.census.run,
     }
     done = {name: trio.Event() for name in parts}
     async with trio.open_nursery() as nursery:

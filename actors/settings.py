@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import replace
 
-from actors import formats, mistakes
-from ecrm import calendar, condition, moment, offers, pressure, programme, programmes
+from actors import formats, mistakes, overrides
+from actors.mistakes import Section, value
+from ecrm import calendar, engagement, moment, pressure
 from ecrm.delivery.addresses import parse_address, parse_mailbox
 from ecrm.delivery.limiter import Limit, limit
 from ecrm.delivery.message import MailSettings
-from ecrm.errors import Misconfigured, Rejected
-from ecrm.programme import MailStep, Programme, Step
+from ecrm.errors import Misconfigured
+from ecrm.programme import Programme
 from ecrm.shop import Shop, brand
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -33,10 +33,6 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 KeyKind = Literal["publishable", "secret", "operator"]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file: what is not listed in it is refused."""
 
 
 class ShopSection(Section, frozen=True):
@@ -104,11 +100,11 @@ class MaildirSection(Section, frozen=True):
 class DeliverySection(Section, frozen=True):
     transport: Literal["maildir", "smtp", "http"] = "maildir"
     rate_per_second: float = 50.0
-    per_domain: dict[str, DomainSection] = {}
-    warm_up: dict[str, object] = {}
+    per_domain: Mapping[str, DomainSection] = {}
+    warm_up: Mapping[str, object] = {}
     maildir: MaildirSection = MaildirSection()
-    smtp: dict[str, object] = {}
-    http: dict[str, object] = {}
+    smtp: Mapping[str, object] = {}
+    http: Mapping[str, object] = {}
 
 
 class PressureSection(Section, frozen=True):
@@ -117,24 +113,12 @@ class PressureSection(Section, frozen=True):
     quiet: str = "21:00-08:00"
 
 
-class OfferSection(Section, frozen=True):
-    percent: Annotated[int, Meta(ge=1, le=99)]
+class EngagementSection(Section, frozen=True):
+    """The numbers that divide the tiers (delivery §5.3, R48)."""
 
-
-class StepSection(Section, frozen=True):
-    """`after` is one duration, or one per clock the step counts from."""
-
-    after: str | dict[str, str] | None = None
-    at: str | None = None
-    when: str | None = None
-    late: str | None = None
-    offer: OfferSection | Literal[False] | None = None
-
-
-class ProgrammeSection(Section, frozen=True):
-    enabled: bool = True
-    when: str | None = None
-    steps: dict[str, StepSection] = {}
+    window: str = "183d"
+    received: Annotated[int, Meta(ge=1, le=40)] = 3
+    first: str = "30d"
 
 
 class File(Section, frozen=True):
@@ -146,7 +130,8 @@ class File(Section, frozen=True):
     mail: MailSection = MailSection()
     delivery: DeliverySection = DeliverySection()
     pressure: PressureSection = PressureSection()
-    programmes: dict[str, ProgrammeSection] = {}
+    engagement: EngagementSection = EngagementSection()
+    programmes: Mapping[str, overrides.ProgrammeSection] = {}
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -170,6 +155,7 @@ class Settings(msgspec.Struct, frozen=True):
     rate: Limit
     per_domain: dict[str, Limit]
     limits: pressure.Limits
+    thresholds: engagement.Thresholds
     programmes: tuple[Programme, ...]
     keys: tuple[Key, ...]
     idle: tuple[str, ...]
@@ -180,9 +166,6 @@ ENVIRONMENT: Final[dict[str, KeyKind]] = {
     "ECRM_SECRET_KEY": "secret",
     "ECRM_OPERATOR_KEY": "operator",
 }
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def hashed(kind: str, key: str) -> str:
@@ -211,14 +194,15 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         gateway=file.gateway,
         web=file.web,
         mail=_mail(file),
-        rate=_value("delivery.rate_per_second", limit, delivery.rate_per_second),
+        rate=value("delivery.rate_per_second", limit, delivery.rate_per_second),
         per_domain={
-            domain.casefold(): _value(f"delivery.per_domain.{domain}", limit, rates.rate_per_second)
+            domain.casefold(): value(f"delivery.per_domain.{domain}", limit, rates.rate_per_second)
             for domain, rates in delivery.per_domain.items()
             if rates.rate_per_second is not None
         },
         limits=_limits(file.pressure),
-        programmes=_programmes(file.programmes),
+        thresholds=_thresholds(file.engagement),
+        programmes=overrides.changed(file.programmes, shop.currency),
         keys=(*map(_key, file.keys), *_from_environment(environment)),
         idle=tuple(_idle(file)),
     )
@@ -234,16 +218,16 @@ def _check_shop(shop: ShopSection) -> None:
         raise Misconfigured(f"shop.locale: {shop.locale!r} is no locale: write fr or fr-FR")
     if not _CURRENCY.fullmatch(shop.currency):
         raise Misconfigured(f"shop.currency: {shop.currency!r} is no currency: write EUR")
-    _value("shop.colour", brand, shop.colour)
-    _value("shop.support_email", parse_address, shop.support_email)
+    value("shop.colour", brand, shop.colour)
+    value("shop.support_email", parse_address, shop.support_email)
 
 
 def _mail(file: File) -> MailSettings:
     mail = file.mail
     for name in ("from_transactional", "from_marketing", "reply_to"):
-        _value(f"mail.{name}", parse_mailbox, getattr(mail, name))
+        value(f"mail.{name}", parse_mailbox, getattr(mail, name))
     if mail.unsubscribe:
-        _value("mail.unsubscribe", parse_address, mail.unsubscribe)
+        value("mail.unsubscribe", parse_address, mail.unsubscribe)
     return MailSettings(
         from_transactional=mail.from_transactional,
         from_marketing=mail.from_marketing,
@@ -281,22 +265,24 @@ def _read(path: Path) -> File:
         raise Misconfigured(f"{path}: {mistakes.explained(error, raw, File)}") from None
 
 
-def _value(setting: str, read: Callable[[T], R], raw: T) -> R:
-    try:
-        return read(raw)
-    except (ValueError, Rejected) as error:
-        raise Misconfigured(f"{setting}: {error}") from None
-
-
 def _limits(section: PressureSection) -> pressure.Limits:
     quiet = None
     if section.quiet:
-        quiet = _value("pressure.quiet", calendar.parse_quiet, section.quiet)
+        quiet = value("pressure.quiet", calendar.parse_quiet, section.quiet)
     return pressure.Limits(
         per_week=section.marketing_per_week,
-        min_gap=_value("pressure.min_gap", moment.parse_duration, section.min_gap),
+        min_gap=value("pressure.min_gap", moment.parse_duration, section.min_gap),
         quiet=quiet,
     )
+
+
+def _thresholds(section: EngagementSection) -> engagement.Thresholds:
+    window = value("engagement.window", moment.parse_duration, section.window)
+    first = value("engagement.first", moment.parse_duration, section.first)
+    try:
+        return engagement.Thresholds(window=window, received=section.received, first=first)
+    except ValueError as error:
+        raise Misconfigured(f"engagement: {error}") from None
 
 
 def _key(section: KeySection) -> Key:
@@ -318,90 +304,3 @@ def _from_environment(environment: Mapping[str, str]) -> list[Key]:
         for name, kind in ENVIRONMENT.items()
         if environment.get(name)
     ]
-
-
-# Programmes: what is written in a programme's file stands unless the settings say otherwise.
-
-
-def _programmes(sections: dict[str, ProgrammeSection]) -> tuple[Programme, ...]:
-    names = [one.name for one in programmes.ALL]
-    for name in sections:
-        if name not in names:
-            raise Misconfigured(
-                f"programmes.{name}: there is no such programme{mistakes.near(name, names)}"
-            )
-    return tuple(
-        _changed(one, sections.get(one.name, ProgrammeSection()))
-        for one in programmes.ALL
-        if sections.get(one.name, ProgrammeSection()).enabled
-    )
-
-
-def _changed(one: Programme, section: ProgrammeSection) -> Programme:
-    where = f"programmes.{one.name}"
-    names = [step.name for step in one.steps]
-    for name in section.steps:
-        if name not in names:
-            raise Misconfigured(
-                f"{where}.steps.{name}: there is no such step{mistakes.near(name, names)}"
-            )
-    steps = tuple(
-        _changed_step(f"{where}.steps.{step.name}", step, section.steps[step.name])
-        if step.name in section.steps
-        else step
-        for step in one.steps
-    )
-    when = one.when
-    if section.when is not None:
-        when = _value(f"{where}.when", condition.parse, section.when)
-    return replace(one, steps=steps, when=when)
-
-
-def _changed_step(where: str, step: Step, section: StepSection) -> Step:
-    changes: dict[str, object] = {}
-    if section.after is not None:
-        changes["delay"] = _delay(f"{where}.after", step.delay, section.after)
-    if section.at is not None:
-        changes["at"] = _value(f"{where}.at", calendar.parse_local_time, section.at)
-    if section.when is not None:
-        changes["when"] = _value(f"{where}.when", condition.parse, section.when)
-    if isinstance(step, MailStep):
-        if section.late is not None:
-            changes["late"] = _value(f"{where}.late", _late, section.late)
-        if section.offer is not None:
-            given = section.offer
-            changes["offer"] = offers.Offer(given.percent) if given is not False else None
-    elif section.late is not None or section.offer is not None:
-        raise Misconfigured(f"{where} sends no mail: it takes no `late` and no `offer`")
-    return replace(step, **changes)
-
-
-def _late(text: str) -> programme.Late:
-    """Read `"send"` or `"skip after 3h"`."""
-    if text.strip() == "send":
-        return programme.send()
-    words = text.split(maxsplit=2)
-    if words[:2] != ["skip", "after"] or len(words) != 3:
-        raise ValueError(f'{text!r} is no late policy: write "send" or "skip after 3h"')
-    return programme.skip(moment.parse_duration(words[2]))
-
-
-def _delay(where: str, delay: programme.Delay, given: str | dict[str, str]) -> programme.Delay:
-    if isinstance(given, str):
-        span = _value(where, moment.parse_duration, given)
-        if isinstance(delay, programme.After):
-            return replace(delay, span=span)
-        return replace(delay, options=tuple(replace(o, span=span) for o in delay.options))
-    options = {
-        o.since: o for o in ((delay,) if isinstance(delay, programme.After) else delay.options)
-    }
-    for clock, text in given.items():
-        if clock not in options:
-            raise Misconfigured(
-                f"{where}: {clock!r} is no clock of it{mistakes.near(clock, list(options))}"
-            )
-        span = _value(f"{where}.{clock}", moment.parse_duration, text)
-        options[clock] = replace(options[clock], span=span)
-    if isinstance(delay, programme.After):
-        return options[delay.since]
-    return replace(delay, options=tuple(options.values()))

@@ -17,18 +17,20 @@ from __future__ import annotations
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Final
 
 import structlog
 
+from actors.broadcast import Announcer, Launch
 from actors.catalogue import Catalogue
 from actors.clock import Clock, Nudged
-from actors.intake import Answer, Intake, Item
+from actors.intake import Answer, Intake, Item, dedupe_key
+from actors.ledger import Ledger
 from actors.slot import NOT_WORTH_A_ROW, SNAPSHOT_EVERY, Slot, recover
 from actors.store import port
+from actors.surroundings import around
 from ecrm import customer, effects, facts, mail, messages, moment
-from ecrm.errors import Held, StoreBroken
+from ecrm.errors import Held, Rejected, StoreBroken
 from ecrm.moment import CustomerId, Instant, Seq
 from ecrm.rules import Rules
 from ecrm.state import VISITOR, State
@@ -74,16 +76,26 @@ class Batch:
 class System:
     """All customers, and the loop in which they live. `run` it in a nursery, after the store."""
 
-    def __init__(self, store: port.Store, clock: Clock, rules: Rules, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        store: port.Store,
+        clock: Clock,
+        rules: Rules,
+        catalogue: Catalogue,
+        announcer: Announcer,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.rules = rules
         self.catalogue = catalogue
+        self.announcer = announcer
+        self.ledger = Ledger(rules.shop, rules.zone, catalogue)
         self.bell = clock.bell()
         self.intake = Intake(self.bell)
         self.alarms: Nudged | None = None
         self.delivery: Nudged | None = None
         self.reports: Nudged | None = None
+        self.broadcasts: Nudged | None = None
         self.listeners: list[Callable[[notices.Notice], None]] = []
         self.watchers: list[Callable[[CustomerId, customer.Facts], None]] = []
         self.turns = self.commits = self.failures = self.poisoned = self.fallbacks = 0
@@ -108,7 +120,7 @@ class System:
                 message=message,
                 answered=answered,
                 size=len(message.original),
-                dedupe=_dedupe_key(customer_id, message.message_id),
+                dedupe=dedupe_key(customer_id, message.message_id),
             )
         )
 
@@ -199,7 +211,7 @@ class System:
         now = self.clock.now()
         answer = self._turn(item, batch, now)
         batch.answers.append((item, answer))
-        if item.dedupe and answer.outcome != "held":
+        if item.dedupe and answer.outcome not in ("held", "invalid"):
             batch.seen[item.dedupe] = answer
             batch.rows.dedupe.append(
                 port.DedupeRow(item.dedupe, item.customer_id, now, answer.outcome.encode())
@@ -207,11 +219,15 @@ class System:
 
     def _turn(self, item: Item, batch: Batch, now: Instant) -> Answer:
         message = item.message
-        if isinstance(message, envelope.Message) and isinstance(
-            message.event, events.ProductUpserted
-        ):
-            batch.rows.products.append(self.catalogue.upsert(message.event, now))
-            return TAKEN
+        if isinstance(message, envelope.Message):
+            match message.event:
+                case events.ProductUpserted() as product:
+                    batch.rows.products.append(self.catalogue.upsert(product, now))
+                    return TAKEN
+                case events.ProductReleased() | events.CampaignLaunched() as launch:
+                    return self._launch(launch, batch, now)
+                case _:
+                    pass
         if item.customer_id in self._held:
             return self._refuse_held(item, batch, now)
         slot = self._slots[item.customer_id]
@@ -234,11 +250,20 @@ class System:
         slot.used_at = now
         return TAKEN
 
+    def _launch(self, launch: Launch, batch: Batch, now: Instant) -> Answer:
+        """Many are to be told: a row says so, and who tells them reads it."""
+        try:
+            batch.rows.broadcasts.append(self.announcer.row(launch, now))
+        except Rejected as rejected:
+            return Answer("invalid", str(rejected), rejected.path)
+        return TAKEN
+
     def _decide(self, message: messages.Incoming, state: State, now: Instant) -> customer.Taken:
         if isinstance(message, envelope.Message):
             message = self.catalogue.enrich(message)
         at = moment.moment_of(state.customer_id, state.seq, now)
-        return customer.turn(self.rules, state, message, at)
+        near = around(self.rules, self.catalogue, self.ledger, state, message, now)
+        return customer.turn(self.rules, state, message, at, near)
 
     def _refuse_held(self, item: Item, batch: Batch, now: Instant) -> Answer:
         """A held customer hears nothing until it is released; its rows must not knock for ever."""
@@ -256,6 +281,7 @@ class System:
     def _write(self, row: port.JournalRow, slot: Slot, taken: customer.Taken, batch: Batch) -> None:
         who, now, rows = row.customer_id, taken.after.now, batch.rows
         rows.journal.append(row)
+        self.ledger.write(slot.state, taken, rows)
         slot.state = taken.after
         batch.turns.append((who, taken.facts))
         if taken.alarm != slot.alarm:
@@ -268,8 +294,10 @@ class System:
 
     def _ask(self, effect: effects.Effect, name: str, now: Instant, batch: Batch) -> None:
         match effect:
-            case effects.Send(wanted):
-                batch.rows.outbox.append(_outbox_row(wanted))
+            case effects.Send(wanted, kept):
+                batch.rows.outbox.append(_outbox_row(wanted, kept))
+            case effects.Erase(customer_ids):
+                batch.rows.erase += customer_ids
             case effects.Cancel(mail_id, why):
                 batch.rows.cancels.append((mail_id, why))
             case effects.Tell(customer_id, message):
@@ -319,16 +347,24 @@ class System:
         for notice in batch.notices:
             for listener in self.listeners:
                 listener(notice)
-        dues = [row.due for row in batch.rows.alarms if row.due is not None]
-        if dues and self.alarms is not None:
-            self.alarms.expect(min(dues))
-        if batch.rows.outbox and self.delivery is not None:
-            self.delivery.expect(min(row.due for row in batch.rows.outbox))
-        if batch.rows.cancels and self.reports is not None:
-            self.reports.expect(self.clock.now())
+        self._nudge(batch.rows)
+        for customer_id in batch.rows.erase:
+            self._slots.pop(customer_id, None)
         for watcher in self.watchers:
             for customer_id, made in batch.turns:
                 watcher(customer_id, made)
+
+    def _nudge(self, rows: port.Commit) -> None:
+        """Tell whoever reads the new rows from when on there is something to do."""
+        now = self.clock.now()
+        for nudged, dues in (
+            (self.alarms, [row.due for row in rows.alarms if row.due is not None]),
+            (self.delivery, [row.due for row in rows.outbox]),
+            (self.broadcasts, [row.start for row in rows.broadcasts]),
+            (self.reports, [now] if rows.cancels else []),
+        ):
+            if nudged is not None and dues:
+                nudged.expect(min(dues))
 
     def _pass_on(self, row: port.TellRow, message: messages.Inward) -> None:
         def answered(answer: Answer) -> None:
@@ -342,6 +378,7 @@ class System:
         """The disk did not take the batch: be no further than the disk is."""
         for customer_id in batch.slots | {row.customer_id for row in batch.rows.alarms}:
             self._slots.pop(customer_id, None)
+        self.ledger.unbook(batch.rows.spent)
         self._fail([item for item, _ in batch.answers], error)
 
     def _fail(self, items: list[Item], error: StoreBroken) -> None:
@@ -392,13 +429,7 @@ def _journal_row(item: Item, seq: Seq, taken: customer.Taken) -> port.JournalRow
     )
 
 
-def _dedupe_key(customer_id: CustomerId, message_id: str) -> bytes:
-    # Scoped by the customer as the sender named it: a browser that counts its ids from 1 must not
-    # swallow another's events, and a retry names the same customer.
-    return blake2b(f"{customer_id}\0{message_id}".encode(), digest_size=16).digest()
-
-
-def _outbox_row(wanted: mail.Mail) -> port.OutboxRow:
+def _outbox_row(wanted: mail.Mail, kept: mail.Mail | None) -> port.OutboxRow:
     return port.OutboxRow(
         mail_id=wanted.mail_id,
         customer_id=wanted.customer_id,
@@ -411,4 +442,5 @@ def _outbox_row(wanted: mail.Mail) -> port.OutboxRow:
         due=wanted.at,
         not_after=wanted.not_after,
         mail=mail.encode(wanted),
+        kept=None if kept is None else mail.encode(kept),
     )

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from gettext import c2py
 from pathlib import Path
 
 import jinja2
 import msgspec
+from babel import numbers
 from babel.messages.pofile import PoFileError, read_po
 from jinja2 import nodes
 from jinja2.runtime import Context
@@ -27,10 +28,18 @@ from markupsafe import escape
 from mjml import mjml2html
 
 from actors.formats import Formats
-from ecrm import errors, shop
+from ecrm import errors, matters, shop
 from ecrm.delivery import quoted
 from ecrm.delivery.quoted import Quoted
-from ecrm.mail import ShownCart, ShownLine, ShownOffer, ShownOrder, ShownParcel, ShownPerson
+from ecrm.mail import (
+    Proposal,
+    ShownCart,
+    ShownLine,
+    ShownOffer,
+    ShownOrder,
+    ShownParcel,
+    ShownPerson,
+)
 from ecrm.moment import Instant
 from ecrm.shop import Shop
 
@@ -39,8 +48,14 @@ _HEAD = re.compile(
     r"Subject: (?P<subject>[^\n]+)\nPreheader: (?P<preheader>[^\n]+)\n\n(?P<text>.+)", re.DOTALL
 )
 
-_OWN = frozenset((ShownPerson, ShownLine, ShownCart, ShownOrder, ShownParcel, ShownOffer, Shop))
+_OWN = frozenset(
+    (
+        *(ShownPerson, ShownLine, ShownCart, ShownOrder, ShownParcel, ShownOffer, Proposal, Shop),
+        *(matters.Digest, *matters.NAMES),
+    )
+)
 _ABSENT = object()
+_HOLES = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})")
 
 
 class Catalogue:
@@ -51,6 +66,7 @@ class Catalogue:
         self.path = path
         self.sentences: dict[str, str] = {}
         self.plurals: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.lines: dict[str, int] = {}
         self.asked: set[str] = set()
         self.missing: set[str] = set()
         self.form: Callable[[int], int] = c2py("n != 1")
@@ -93,6 +109,7 @@ class Catalogue:
             else:
                 one, many = entry.id
                 self.plurals[one, many] = tuple(entry.string or ())
+            self.lines[entry.id if isinstance(entry.id, str) else entry.id[0]] = entry.lineno or 1
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -164,7 +181,9 @@ class Templates:
         texts = {part: head[part].strip() for part in ("subject", "preheader")}
         return Source(
             text=re.sub(r"\n{3,}", "\n\n", head["text"].strip()) + "\n",
-            mjml=self._first_read(f"{name}.mjml", language, texts),
+            mjml=self._first_read(
+                f"{name}.mjml", language, {part: _unquoted(text) for part, text in texts.items()}
+            ),
             **texts,
         )
 
@@ -183,10 +202,13 @@ class Templates:
     def _text_fillers(self) -> dict[str, SandboxedEnvironment]:
         return {one: _filler(catalogue, html=False) for one, catalogue in self.catalogues.items()}
 
+    def press(self, language: str) -> jinja2.Environment:
+        """What puts the parts of a template together and translates them."""
+        return self._presses[language]
+
     def _first_read(self, file: str, language: str, values: dict[str, str]) -> str:
-        """Put parts together and translate."""
         try:
-            return self._presses[language].get_template(file).render(values)
+            return self.press(language).get_template(file).render(values)
         except jinja2.TemplateSyntaxError as exc:
             raise errors.Misconfigured(f"mail/{exc.name}:{exc.lineno}: {exc.message}") from exc
         except (jinja2.TemplateError, OSError) as exc:
@@ -255,6 +277,14 @@ class _Filler(SandboxedEnvironment):
         return super().getattr(obj, attribute)
 
 
+def _unquoted(text: str) -> str:
+    """Without the double quotes that MJML's compiler spoils where it repeats a title as a label."""
+    pieces = _HOLES.split(text)
+    pieces[::2] = (piece.replace('"', "&quot;") for piece in pieces[::2])
+    pieces[1::2] = (piece.replace('"', "'") for piece in pieces[1::2])
+    return "".join(pieces)
+
+
 def _catalogues(folder: Path) -> dict[str, Catalogue]:
     found = {SOURCE_LANGUAGE: Catalogue(SOURCE_LANGUAGE)}
     for path in sorted(folder.glob("*/LC_MESSAGES/mail.po")):
@@ -293,6 +323,7 @@ def _filler(catalogue: Catalogue, *, html: bool) -> SandboxedEnvironment:
     )
     env.filters.update(money=_money, date=_date, time=_time, day=_day, web=_web, image=_image)
     env.filters["pictured"] = _pictured
+    env.filters["worth"] = _worth_in(catalogue.language)
     env.filters["plural_form"] = catalogue.form
     return env
 
@@ -327,6 +358,19 @@ def _day(context: Context, at: Instant) -> str:
     return _formats(context).day(at)
 
 
+def _worth_in(language: str) -> Callable[[Context, ShownOffer], str]:
+    """What an offer takes off, in one word: `10%`, or a sum of money."""
+    percents = lru_cache(maxsize=128)(partial(numbers.format_percent, locale=language))
+
+    @jinja2.pass_context
+    def worth(context: Context, offer: ShownOffer) -> str:
+        if offer.percent:
+            return percents(offer.percent / 100)
+        return _formats(context).money(offer.amount, offer.currency)
+
+    return worth
+
+
 def _web(address: str) -> str:
     return address if address.startswith(("https://", "http://")) else ""
 
@@ -335,5 +379,5 @@ def _image(address: str) -> str:
     return address if address.startswith("https://") else ""
 
 
-def _pictured(lines: Iterable[ShownLine]) -> bool:
+def _pictured(lines: Iterable[ShownLine | Proposal]) -> bool:
     return any(_image(line.image_url) for line in lines)

@@ -30,11 +30,13 @@ ROOTS: dict[str, Kind] = {
     "brand": Brand,
     "links": Links,
     "marketing": bool,
+    "notification": bool,
+    "stranger": bool,
 }
 
 
-def undefined(env: jinja2.Environment, source: str) -> list[str]:
-    """One sentence for each name or field the source asks for that does not exist.
+def undefined(env: jinja2.Environment, source: str) -> list[tuple[int, str]]:
+    """The line and one sentence for each name or field the source asks for that does not exist.
 
     Raises jinja2.TemplateSyntaxError.
     """
@@ -45,7 +47,7 @@ def undefined(env: jinja2.Environment, source: str) -> list[str]:
 
 class _Walk:
     def __init__(self) -> None:
-        self.wrong: list[str] = []
+        self.wrong: list[tuple[int, str]] = []
 
     def all(self, body: list[nodes.Node], scope: dict[str, Kind]) -> None:
         for node in body:
@@ -76,7 +78,7 @@ class _Walk:
 
     def _name(self, node: nodes.Name, scope: Mapping[str, Kind]) -> Kind:
         if node.name not in scope:
-            self.wrong.append(f"{node.name} is not defined")
+            self.wrong.append((node.lineno, f"{node.name} is not defined"))
         return scope.get(node.name, UNKNOWN)
 
     def _field(self, node: nodes.Getattr, owner: Kind) -> Kind:
@@ -89,7 +91,7 @@ class _Walk:
                 return fields[node.attr]
         elif owner is not Links or node.attr in _LINKS:
             return UNKNOWN
-        self.wrong.append(f"{owner.__name__} has no {node.attr}")
+        self.wrong.append((node.lineno, f"{owner.__name__} has no {node.attr}"))
         return UNKNOWN
 
     def _item(self, node: nodes.Getitem, scope: dict[str, Kind]) -> Kind:

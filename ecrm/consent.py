@@ -14,11 +14,17 @@ Basis = Literal["contract", "soft_opt_in", "consent"]
 
 MARKETING_PURPOSE: Final = "email_marketing"
 
+# The mark of those who gave no sign of life after the last offer: marketing is over for them, until
+# they give one (mission §9.3).
+SUNSET: Final = "sunset"
+
 
 def objection(state: State, basis: Basis) -> str:
     """What is missing for a mail on this basis; empty where nothing is."""
     if basis == "contract":
         return ""
+    if SUNSET in state.marks:
+        return "no sign of life after the last offer"
     consent = state.consents.get(MARKETING_PURPOSE)
     if consent is not None:
         return "" if consent.granted else f"{MARKETING_PURPOSE} was denied"

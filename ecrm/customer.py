@@ -17,7 +17,10 @@ from typing import assert_never
 
 import msgspec
 
-from ecrm import acceptance, effects, facts, messages
+from ecrm import acceptance, condition, effects, facts, messages, readings
+from ecrm.around import NOTHING, Around
+from ecrm.mail import Mail
+from ecrm.matters import Campaign, Release
 from ecrm.moment import Instant, Moment
 from ecrm.rules import Rules
 from ecrm.state import State, earliest_timer
@@ -38,45 +41,133 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     alarm: Instant | None
 
 
-def turn(rules: Rules, state: State, message: messages.Incoming, moment: Moment) -> Taken:
+def turn(
+    rules: Rules,
+    state: State,
+    message: messages.Incoming,
+    moment: Moment,
+    around: Around = NOTHING,
+) -> Taken:
     """Take one turn. It changes nothing: what it returns is all that happens."""
-    taken = _take(rules, state, message, moment)
+    taken = _take(rules, state, message, moment, around)
     made = tuple(taken.facts)
     who, now = state.customer_id, taken.state.now
     asked = tuple(effect for fact in made for effect in effects.effects_of(who, fact, now))
+    if taken.sealed:
+        asked = tuple(_unsealed(effect, taken.sealed) for effect in asked)
+    if made and isinstance(made[-1], facts.Erased):
+        asked = (*asked, effects.Erase((who, *state.visitors)))
     return Taken(made, taken.state, asked, earliest_timer(taken.state))
 
 
-def decide(rules: Rules, state: State, message: messages.Incoming, moment: Moment) -> Facts:
+def _unsealed(effect: effects.Effect, sealed: dict[str, Mail]) -> effects.Effect:
+    """The mail as the queue needs it: its fact does not tell the secret (mission §9.11)."""
+    if not isinstance(effect, effects.Send) or effect.mail.mail_id not in sealed:
+        return effect
+    return effects.Send(sealed[effect.mail.mail_id], kept=effect.mail)
+
+
+def decide(
+    rules: Rules,
+    state: State,
+    message: messages.Incoming,
+    moment: Moment,
+    around: Around = NOTHING,
+) -> Facts:
     """The facts that a message makes; none for a tick with nothing due."""
-    return tuple(_take(rules, state, message, moment).facts)
+    return tuple(_take(rules, state, message, moment, around).facts)
 
 
-def _take(rules: Rules, state: State, message: messages.Incoming, moment: Moment) -> Turn:
-    turn = Turn(rules, state, moment)
-    now = moment.now
+def _take(
+    rules: Rules, state: State, message: messages.Incoming, moment: Moment, around: Around
+) -> Turn:
+    secret = acceptance.secret_of(message.event) if isinstance(message, Message) else None
+    turn = Turn(rules, state, moment, around, secret)
+    _tell(turn, message)
+    if not turn.facts:
+        return turn
+    turn.run_due()
+    if isinstance(message, messages.Erase) or _is_done_with(turn.state):
+        turn.record(facts.Erased(turn.state.now))
+    return turn
+
+
+def _tell(turn: Turn, message: messages.Incoming) -> None:
+    """The facts that a message makes by itself; without any, nothing happened."""
+    now, state = turn.moment.now, turn.state
     match message:
         case Message():
-            turn.tell(*acceptance.accept(state, message, now, rules.shop.currency))
+            currency, shelf = turn.rules.shop.currency, turn.around.shelf
+            turn.tell(*acceptance.accept(state, message, now, currency, shelf))
         case messages.Tick():
             alarm = earliest_timer(state)
-            if alarm is None or alarm > now:
-                return turn
-            turn.record(facts.Ticked(now))
-        case messages.Report(mail_id, outcome, response):
-            waiting = state.waiting.get(mail_id)
-            kind, key = (waiting.kind, waiting.key) if waiting is not None else ("", "")
-            turn.record(facts.Heard(now, mail_id, outcome, response, kind, key))
+            if alarm is not None and alarm <= now:
+                turn.record(facts.Ticked(now))
+        case messages.Report():
+            _hear(turn, message)
+        case messages.Seen():
+            _see(turn, message)
         case messages.Bind(to):
             stays = {key: stay for key, stay in state.enrolments.items() if stay.refs}
             turn.record(facts.Bound(now, to, state.cart, state.consents, state.orders, stays))
             turn.leave_all(f"this visitor is {to} now")
         case messages.Inherit():
             _inherit(turn, message)
+        case messages.Announce():
+            _announce(turn, message)
+        case messages.Erase():
+            turn.tell(facts.Happened(now, "Erase", now), facts.AccountClosed())
         case _:
             assert_never(message)
-    turn.run_due()
-    return turn
+
+
+def _hear(turn: Turn, report: messages.Report) -> None:
+    mail_id, outcome, response = report.mail_id, report.outcome, report.response
+    waiting = turn.state.waiting.get(mail_id)
+    heard = facts.Heard(turn.moment.now, mail_id, outcome, response)
+    if waiting is not None:
+        heard = msgspec.structs.replace(
+            heard, kind=waiting.kind, key=waiting.key, refs=waiting.refs
+        )
+    turn.tell(heard)
+
+
+def _see(turn: Turn, seen: messages.Seen) -> None:
+    now = turn.moment.now
+    if seen.deed == "opened":
+        turn.tell(facts.Opened(now, seen.mail_id, seen.human))
+    elif seen.human:
+        # A machine that follows links tells nothing about anybody (delivery §5.2).
+        turn.tell(facts.Clicked(now, seen.mail_id))
+
+
+def _is_done_with(state: State) -> bool:
+    """The account is gone, and so is the last mail about it (R63)."""
+    return state.closed_at is not None and not state.waiting and not state.enrolments
+
+
+def _announce(turn: Turn, message: messages.Announce) -> None:
+    """What is told to many, where it concerns this person."""
+    matter, state = message.matter, turn.state
+    if not state.person.email:
+        return
+    announced = facts.Announced(turn.moment.now, message.broadcast_id)
+    match matter:
+        case Release(product_id=product_id, series_id=series_id):
+            owned = [
+                (had.at, had.name or had.edition)
+                for had_id, had in sorted(state.had.items())
+                if had.series_id == series_id and had_id != product_id and not had.back
+            ]
+            if not owned:
+                return
+            matter = msgspec.structs.replace(matter, owned=max(owned)[1])
+            refs, name = {"product": product_id, "series": series_id}, "Product Released"
+        case Campaign(campaign_id=campaign_id, segment=segment):
+            if not readings.judge(condition.parse(segment), state, {}).holds:
+                return
+            refs, name = {"campaign": campaign_id}, "Campaign Launched"
+    turn.tell(announced, facts.Raised(name, turn.moment.now, matter, refs))
 
 
 def _inherit(turn: Turn, message: messages.Inherit) -> None:

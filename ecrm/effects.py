@@ -1,25 +1,28 @@
 """Effects: what a fact asks of the world outside.
 
-Two kinds. `Send`, `Cancel` and `Tell` are durable: rows of the very transaction that holds the
-fact. `Notify` is fleeting: told to subscribers after the commit, and lost with the process. Waking
-up is no effect: the alarm row is the earliest timer of the state (law 5).
+Two kinds. `Send`, `Cancel`, `Tell` and `Erase` are durable: rows of the very transaction that holds
+the fact. `Notify` is fleeting: told to subscribers after the commit, and lost with the process.
+Waking up is no effect: the alarm row is the earliest timer of the state (law 5).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
-from ecrm import facts, mail, messages
+from ecrm import facts, messages
+from ecrm.mail import Mail
 from ecrm.moment import CustomerId, Instant
 from proto import notices
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
-    """A mail goes to the outbox."""
+    """A mail goes to the outbox; `kept` is what remains of one with a secret once it is settled."""
 
-    mail: mail.Mail
+    mail: Mail
+    kept: Mail | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False):
@@ -36,26 +39,115 @@ class Tell(msgspec.Struct, frozen=True, gc=False):
     message: messages.Inward
 
 
+class Erase(msgspec.Struct, frozen=True, gc=False):
+    """All rows of this customer, and of those it was before, go."""
+
+    customer_ids: tuple[CustomerId, ...]
+
+
 class Notify(msgspec.Struct, frozen=True, gc=False):
     """Subscribed back ends hear of it."""
 
     notice: notices.Notice
 
 
-Effect = Send | Cancel | Tell | Notify
+Effect = Send | Cancel | Tell | Erase | Notify
 
+
+# How the terminal states of the queue are told to others; the rest is told as withheld.
+_SENT: Final = frozenset(("accepted", "accepted_unknown"))
+
+
+def _heard(who: CustomerId, fact: facts.Heard, now: Instant) -> notices.Notice:
+    mail_id, kind, programme = fact.mail_id, fact.kind, fact.key.partition("/")[0]
+    if fact.outcome in _SENT:
+        return notices.EmailSent(
+            customer_id=who, at=now, mail_id=mail_id, kind=kind, programme=programme
+        )
+    if fact.outcome == "dead":
+        return notices.EmailFailed(
+            customer_id=who,
+            at=now,
+            mail_id=mail_id,
+            kind=kind,
+            programme=programme,
+            response=fact.response,
+        )
+    return notices.EmailWithheld(
+        customer_id=who,
+        at=now,
+        reason=fact.outcome,
+        mail_id=mail_id,
+        kind=kind,
+        programme=programme,
+    )
+
+
+def _withheld(who: CustomerId, fact: facts.MailWithheld, now: Instant) -> notices.Notice:
+    return notices.EmailWithheld(
+        customer_id=who,
+        at=now,
+        reason=fact.reason,
+        kind=fact.kind,
+        programme=fact.key.partition("/")[0],
+        step=fact.step,
+    )
+
+
+def _issued(who: CustomerId, fact: facts.OfferMade, now: Instant) -> notices.Notice:
+    return notices.CouponIssued(
+        customer_id=who,
+        at=now,
+        code=fact.code,
+        percent=fact.percent,
+        until=fact.until,
+        programme=fact.programme,
+        amount=fact.amount,
+        minimum=fact.minimum,
+        currency=fact.currency,
+    )
+
+
+def _redeemed(who: CustomerId, fact: facts.OfferUsed, now: Instant) -> notices.Notice:
+    return notices.CouponRedeemed(
+        customer_id=who,
+        at=now,
+        code=fact.code,
+        order_id=fact.order_id,
+        programme=fact.programme,
+        cost=fact.cost,
+        currency=fact.currency,
+    )
+
+
+def _moved(who: CustomerId, fact: facts.Assessed, now: Instant) -> notices.Notice | None:
+    if fact.tier == fact.before:
+        return None
+    return notices.SegmentChanged(
+        customer_id=who, at=now, axis="tier", before=fact.before, after=fact.tier
+    )
+
+
+def _scored(who: CustomerId, fact: facts.Scored, now: Instant) -> notices.Notice | None:
+    if fact.segment == fact.before:
+        return None
+    return notices.SegmentChanged(
+        customer_id=who, at=now, axis="rfm", before=fact.before, after=fact.segment
+    )
+
+
+_NOTICES: Final[dict[type, Callable[[CustomerId, Any, Instant], notices.Notice | None]]] = {
+    facts.Heard: _heard,
+    facts.MailWithheld: _withheld,
+    facts.OfferMade: _issued,
+    facts.OfferUsed: _redeemed,
+    facts.Assessed: _moved,
+    facts.Scored: _scored,
+}
 
 # Most facts ask for nothing; they are passed over at once, because this runs for every one.
 _ASKING: Final = frozenset(
-    (
-        facts.MailRequested,
-        facts.MailRetracted,
-        facts.Recognised,
-        facts.Bound,
-        facts.Heard,
-        facts.MailWithheld,
-        facts.OfferMade,
-    )
+    (facts.MailRequested, facts.MailRetracted, facts.Recognised, facts.Bound, *_NOTICES)
 )
 
 
@@ -73,56 +165,5 @@ def effects_of(customer_id: CustomerId, fact: facts.AnyFact, now: Instant) -> tu
         case facts.Bound(to=to, cart=cart, consents=consents, orders=orders, stays=stays):
             return (Tell(to, messages.Inherit(customer_id, cart, consents, orders, stays)),)
         case _:
-            notice = _notice_of(customer_id, fact, now)
+            notice = _NOTICES[type(fact)](customer_id, fact, now)
             return () if notice is None else (Notify(notice),)
-
-
-# How the terminal states of the queue are told to others; the rest is told as withheld.
-_SENT: Final = frozenset(("accepted", "accepted_unknown"))
-
-
-def _notice_of(customer_id: CustomerId, fact: facts.AnyFact, now: Instant) -> notices.Notice | None:
-    match fact:
-        case facts.Heard(mail_id=mail_id, outcome=outcome, response=response, kind=kind, key=key):
-            programme = key.partition("/")[0]
-            if outcome in _SENT:
-                return notices.EmailSent(
-                    customer_id=customer_id, at=now, mail_id=mail_id, kind=kind, programme=programme
-                )
-            if outcome == "dead":
-                return notices.EmailFailed(
-                    customer_id=customer_id,
-                    at=now,
-                    mail_id=mail_id,
-                    kind=kind,
-                    programme=programme,
-                    response=response,
-                )
-            return notices.EmailWithheld(
-                customer_id=customer_id,
-                at=now,
-                reason=outcome,
-                mail_id=mail_id,
-                kind=kind,
-                programme=programme,
-            )
-        case facts.MailWithheld(key=key, step=step, kind=kind, reason=reason):
-            return notices.EmailWithheld(
-                customer_id=customer_id,
-                at=now,
-                reason=reason,
-                kind=kind,
-                programme=key.partition("/")[0],
-                step=step,
-            )
-        case facts.OfferMade(code=code, percent=percent, until=until, programme=programme):
-            return notices.CouponIssued(
-                customer_id=customer_id,
-                at=now,
-                code=code,
-                percent=percent,
-                until=until,
-                programme=programme,
-            )
-        case _:
-            return None

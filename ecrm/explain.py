@@ -33,10 +33,51 @@ def _consent(fact: facts.ConsentChanged) -> str:
     return f"{fact.purpose} was {verb}{source}"
 
 
+def _topics(fact: facts.TopicsChosen) -> str:
+    wanted = [f"{topic} {'on' if on else 'off'}" for topic, on in sorted(fact.topics.items())]
+    wanted += [f"{topic} {cadence}" for topic, cadence in sorted(fact.digests.items())]
+    return f"wants to hear of: {', '.join(wanted) or 'everything'}"
+
+
+def _assessed(fact: facts.Assessed) -> str:
+    moved = f"is {fact.tier}" + (f", was {fact.before}" if fact.before != fact.tier else " still")
+    again = f", to be looked at again {format_instant(fact.until)}" if fact.until else ""
+    return moved + again
+
+
+def _coupon(fact: facts.OfferMade) -> str:
+    worth = f"{fact.percent} %" if fact.percent else f"{fact.amount} {fact.currency} (minor units)"
+    least = f" from {fact.minimum} {fact.currency}" if fact.minimum else ""
+    return f"coupon {fact.code}: {worth}{least} until {format_instant(fact.until)}"
+
+
 _SENTENCES: Final[dict[type, Sentence]] = {
     facts.Happened: lambda f: f"{f.event}, happened {format_instant(f.occurred)}",
     facts.Ticked: lambda _: "a timer was due",
     facts.Heard: lambda f: f"mail {f.kind or f.mail_id} is {f.outcome}: {f.response}",
+    facts.Opened: lambda f: f"opened mail {f.mail_id}" + ("" if f.human else ", by a machine"),
+    facts.Clicked: lambda f: f"followed a link of mail {f.mail_id}",
+    facts.Announced: lambda f: f"was told of {f.broadcast_id}, like many",
+    facts.AccountClosed: lambda _: "deleted the account",
+    facts.Erased: lambda _: "everything known is erased",
+    facts.TopicsChosen: _topics,
+    facts.Viewed: lambda f: f"looked at {f.line.product_id}",
+    facts.SurveyTaken: lambda f: f"answered {f.survey} {f.about}".rstrip() + f": {f.score}",
+    facts.Raised: lambda f: f"{f.trigger} {next(iter(f.refs.values()), '')}".rstrip(),
+    facts.NoticeKept: lambda f: (
+        f"a {type(f.notice).__name__.lower()} waits for the {f.cadence} digest"
+    ),
+    facts.Assessed: _assessed,
+    facts.Scored: lambda f: (
+        f"scores {f.score.recency}-{f.score.frequency}-{f.score.value} (recency, frequency, "
+        f"average value; cut points {f.score.version}): {f.segment}"
+    ),
+    facts.CameBack: lambda _: "gave a sign of life",
+    facts.OfferUsed: lambda f: (
+        f"used coupon {f.code} for order {f.order_id}: {f.cost} {f.currency}"
+    ),
+    facts.DigestMade: lambda f: f"the {f.cadence} digest was made",
+    facts.Invited: lambda f: f"invited somebody ({f.invitee})",
     facts.Bound: lambda f: f"this visitor is {f.to}",
     facts.Inherited: lambda f: f"took over the life of {f.origin}",
     facts.Recognised: lambda f: f"was {f.visitor} before",
@@ -79,7 +120,7 @@ _SENTENCES: Final[dict[type, Sentence]] = {
         f"mail {f.kind} {f.step} is not sent: {f.reason}, {f.detail} ({f.key})"
     ),
     facts.MailRetracted: lambda f: f"mail {f.kind} is taken back: {f.because}",
-    facts.OfferMade: lambda f: f"coupon {f.code}: {f.percent} % until {format_instant(f.until)}",
+    facts.OfferMade: _coupon,
 }
 
 

@@ -12,8 +12,11 @@ from typing import Literal
 
 import msgspec
 
+from ecrm.engagement import Tier
 from ecrm.mail import Mail
+from ecrm.matters import AnyMatter, Cadence, Notice
 from ecrm.moment import CustomerId, Instant
+from ecrm.rfm import Score
 from ecrm.state import Cart, Consent, Enrolment, Line, Order, Parcel, Person, Wish
 
 Reason = Literal[
@@ -27,6 +30,9 @@ Reason = Literal[
     "missing_data",  # no address, nothing to show
     "suppression",  # the address may not be written to
     "switched_off",  # the programme or the step is gone or switched off
+    "preference",  # the person does not want to hear of this
+    "digest",  # the person hears of it in a digest
+    "budget",  # the programme has given away what it may this month
 ]
 
 
@@ -38,11 +44,12 @@ class Fact(msgspec.Struct, frozen=True, gc=False, tag=True, omit_defaults=True):
 
 
 class Happened(Fact, frozen=True, gc=False):
-    """An event was accepted; `event` is its wire name."""
+    """An event was accepted; `event` is its wire name. `life`: the person was there (§9.3)."""
 
     at: Instant
     event: str
     occurred: Instant
+    life: bool = False
 
 
 class Ticked(Fact, frozen=True, gc=False):
@@ -60,6 +67,29 @@ class Heard(Fact, frozen=True, gc=False):
     response: str = ""
     kind: str = ""
     key: str = ""
+    refs: dict[str, str] = {}
+
+
+class Opened(Fact, frozen=True, gc=False):
+    """A mail was opened, as far as its picture tells; by a person where `human`."""
+
+    at: Instant
+    mail_id: str
+    human: bool
+
+
+class Clicked(Fact, frozen=True, gc=False):
+    """A person followed a link of a mail."""
+
+    at: Instant
+    mail_id: str
+
+
+class Announced(Fact, frozen=True, gc=False):
+    """What is told to many reached this person: a release, a campaign."""
+
+    at: Instant
+    broadcast_id: str
 
 
 class Bound(Fact, frozen=True, gc=False):
@@ -108,6 +138,23 @@ class ConsentChanged(Fact, frozen=True, gc=False):
     purpose: str
     granted: bool
     source: str = ""
+
+
+class AccountClosed(Fact, frozen=True, gc=False):
+    """The account is gone: what is owed goes on for the moment, nothing else does."""
+
+
+class Erased(Fact, frozen=True, gc=False):
+    """All that is known of this life goes (R63): the last fact there is, and never seen again."""
+
+    at: Instant
+
+
+class TopicsChosen(Fact, frozen=True, gc=False):
+    """What the person wants to hear of, and what of it in digests: `"off"` is not at all."""
+
+    topics: dict[str, bool] = {}
+    digests: dict[str, str] = {}
 
 
 class FrequencyWished(Fact, frozen=True, gc=False):
@@ -215,10 +262,12 @@ class OrderCancelled(Fact, frozen=True, gc=False):
 
 
 class OrderRefunded(Fact, frozen=True, gc=False):
-    """All of it was paid back."""
+    """All of it was paid back; `amount` where the shop said how much."""
 
     order_id: str
     occurred: Instant
+    amount: int | None = None
+    currency: str = ""
 
 
 class ProductsReturned(Fact, frozen=True, gc=False):
@@ -227,14 +276,25 @@ class ProductsReturned(Fact, frozen=True, gc=False):
     order_id: str
     pieces: dict[str, int]
     occurred: Instant
+    amount: int | None = None
+    currency: str = ""
 
 
 # What people say.
 
 
+class Viewed(Fact, frozen=True, gc=False):
+    """A product was looked at."""
+
+    line: Line
+
+
 class ProductReviewed(Fact, frozen=True, gc=False):
+    """`again`: this person had reviewed it before."""
+
     product_id: str
     rating: int
+    again: bool = False
 
 
 class SiteRated(Fact, frozen=True, gc=False):
@@ -242,6 +302,59 @@ class SiteRated(Fact, frozen=True, gc=False):
 
     order_id: str
     score: int
+
+
+class SurveyTaken(Fact, frozen=True, gc=False):
+    """A question was answered: `"relevance"` (R51), or `"support"` about a ticket (R42)."""
+
+    survey: str
+    about: str
+    score: int
+
+
+# What else the shop tells.
+
+
+class Raised(Fact, frozen=True, gc=False):
+    """Something arose that a programme may write about. `trigger` is the wire event's name; `over`
+    names what has an end by this, and may still be heard of late.
+    """
+
+    trigger: str
+    occurred: Instant
+    matter: AnyMatter
+    refs: dict[str, str] = {}
+    over: str = ""
+
+
+class NoticeKept(Fact, frozen=True, gc=False):
+    """A notification waits for the digest of that cadence."""
+
+    cadence: Cadence
+    notice: Notice
+
+
+# How the person stands.
+
+
+class Assessed(Fact, frozen=True, gc=False):
+    """The engagement tier, and when it has to be looked at again (delivery §5.3)."""
+
+    tier: Tier
+    until: Instant | None
+    before: Tier = "unmeasured"
+
+
+class CameBack(Fact, frozen=True, gc=False):
+    """Somebody who was given up, or about to be, gave a sign of life (mission §9.3)."""
+
+
+class Scored(Fact, frozen=True, gc=False):
+    """The RFM scores, by the cut points of their version (R46), with their names."""
+
+    score: Score
+    segment: str
+    before: str = ""
 
 
 # Programmes.
@@ -254,6 +367,8 @@ class Enrolled(Fact, frozen=True, gc=False):
     refs: dict[str, str] = {}
     since: Instant = Instant(0)
     nth: int = 0
+    matter: AnyMatter | None = None
+    round: int = 0
 
 
 class ClockSet(Fact, frozen=True, gc=False):
@@ -333,23 +448,51 @@ class MailRetracted(Fact, frozen=True, gc=False):
 
 
 class OfferMade(Fact, frozen=True, gc=False):
-    """A coupon of `percent` was made for this person."""
+    """A coupon was made for this person: `percent`, or else `amount` in `currency`."""
 
     code: str
     percent: int
     until: Instant
     programme: str
+    amount: int = 0
+    minimum: int = 0
+    currency: str = ""
+
+
+class OfferUsed(Fact, frozen=True, gc=False):
+    """An order named the coupon; it `cost` the shop so much, in minor units of `currency`."""
+
+    code: str
+    order_id: str
+    programme: str
+    cost: int
+    currency: str
+
+
+class DigestMade(Fact, frozen=True, gc=False):
+    """What waited for the digest of that cadence is in the mail."""
+
+    cadence: Cadence
+
+
+class Invited(Fact, frozen=True, gc=False):
+    """Somebody was invited; `invitee` is a hash of the address, which is not ours to keep."""
+
+    invitee: str
 
 
 AnyFact = (
-    Happened | Ticked | Heard | Bound | Inherited
-    | PersonChanged | SignedUp | Registered | ConsentChanged
+    Happened | Ticked | Heard | Opened | Clicked | Announced | Bound | Inherited
+    | Recognised | PersonChanged | SignedUp | Registered | ConsentChanged
+    | AccountClosed | Erased | TopicsChosen | FrequencyWished
     | LinePut | LineTaken | CartReplaced | CartEmptied | CheckoutReached | Browsed
     | OrderPlaced | OrderPaid | OrderUpdated | OrderPrepared | OrderShipped
-    | ParcelDelivered | ParcelFailed | OrderCancelled | OrderRefunded
-    | ProductsReturned | ProductReviewed | SiteRated | Recognised | FrequencyWished
+    | ParcelDelivered | ParcelFailed | OrderCancelled | OrderRefunded | ProductsReturned
+    | Viewed | ProductReviewed | SiteRated | SurveyTaken | Raised | NoticeKept
+    | Assessed | CameBack | Scored
     | Enrolled | ClockSet | Awaits | Left | Finished | Marked
-    | MailRequested | MailDeferred | MailWithheld | MailRetracted | OfferMade
+    | MailRequested | MailDeferred | MailWithheld | MailRetracted
+    | OfferMade | OfferUsed | DigestMade | Invited
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")

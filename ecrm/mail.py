@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from ecrm import matters
 from ecrm.moment import CustomerId, Instant
 
 MailClass = Literal["transactional", "notification", "marketing"]
@@ -49,7 +50,9 @@ class ShownCart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class ShownOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """An order; a part that the shop did not report (shipping, tax, discount) is None."""
+    """An order; a part that the shop did not report (shipping, tax, discount) is None. `recurring`:
+    something in it is used up and bought again (R22).
+    """
 
     order_id: str
     currency: str
@@ -60,6 +63,7 @@ class ShownOrder(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     discount: int | None = None
     placed_at: Instant = Instant(0)
     payment_method: str = ""
+    recurring: bool = False
 
 
 class ShownParcel(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -71,15 +75,38 @@ class ShownParcel(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class ShownOffer(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A discount of `percent`, by `code`, until `until`."""
+    """A discount of `percent`, or else of `amount`, by `code`, until `until`, on orders of at least
+    `minimum`; both sums in `currency`. `today`: it ends with the day on which the mail goes.
+    """
 
     code: str
     percent: int
     until: Instant
+    amount: int = 0
+    minimum: int = 0
+    currency: str = ""
+    today: bool = True
+
+
+Relation = Literal["complements", "services", "same_creator", "series", "affinity", "bought_with"]
+
+
+class Proposal(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A product that is proposed, and why: `relation` to the one called `because` (R28, R29)."""
+
+    product_id: str
+    relation: Relation
+    because: str = ""
+    name: str = ""
+    price: int = 0
+    currency: str = ""
+    url: str = ""
+    image_url: str = ""
 
 
 class Values(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """All that a template may show beside `shop` and `links`.
+    """All that a template may show beside `shop` and `links`; of the matters (`ecrm/matters.py`) a
+    mail has the one that its programme is about.
 
     `promote` is true where marketing is allowed for this person: a promotional block inside a
     transactional mail is shown only then (mission §9.8).
@@ -91,6 +118,26 @@ class Values(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     parcel: ShownParcel | None = None
     offer: ShownOffer | None = None
     promote: bool = False
+    proposals: tuple[Proposal, ...] = ()
+    viewed: tuple[ShownLine, ...] = ()
+    currency: str = ""
+    invoice: matters.Invoice | None = None
+    refund: matters.Refund | None = None
+    payment: matters.FailedPayment | None = None
+    code: matters.Code | None = None
+    reset: matters.Reset | None = None
+    login: matters.Login | None = None
+    address: matters.AddressChange | None = None
+    account: matters.AccountChange | None = None
+    appointment: matters.Appointment | None = None
+    comment: matters.Comment | None = None
+    carriage: matters.Carriage | None = None
+    digest: matters.Digest | None = None
+    invitation: matters.Invitation | None = None
+    ticket: matters.Ticket | None = None
+    review: matters.Review | None = None
+    release: matters.Release | None = None
+    campaign: matters.Campaign | None = None
 
 
 class Mail(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -115,6 +162,8 @@ class Mail(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     locale: str
     zone: str
     values: Values = Values()
+    # To somebody who is no customer of ours: no account, no preferences, no tracking.
+    stranger: bool = False
 
 
 def mail_id_for(cause: str, since: Instant) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
+from ecrm.matters import Campaign, Release
 from ecrm.moment import CustomerId
 from ecrm.state import Cart, Consent, Enrolment, Order
 from proto import record
@@ -38,7 +41,28 @@ class Inherit(msgspec.Struct, frozen=True, gc=False, tag=True):
     stays: dict[str, Enrolment] = {}
 
 
-Inward = Tick | Report | Bind | Inherit
+class Seen(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """What a recipient did with a mail, by its picture or its links; `human` where it was no
+    machine (delivery §5.2).
+    """
+
+    mail_id: str
+    deed: Literal["opened", "clicked"]
+    human: bool
+
+
+class Announce(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """To many: a product was released, a campaign was launched. Each decides for itself."""
+
+    broadcast_id: str
+    matter: Release | Campaign
+
+
+class Erase(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """To a person: forget everything."""
+
+
+Inward = Tick | Report | Bind | Inherit | Seen | Announce | Erase
 Incoming = Message | Inward
 
 

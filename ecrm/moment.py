@@ -90,7 +90,11 @@ def format_duration(span: Duration) -> str:
 def parse_instant(text: str) -> Instant:
     """Read an ISO 8601 date-time; one without an offset is UTC. Raises ValueError."""
     at = datetime.fromisoformat(text)
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return instant_of(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def instant_of(at: datetime) -> Instant:
+    """The instant of an aware datetime."""
     return Instant(round(at.timestamp() * 1_000))
 
 

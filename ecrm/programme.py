@@ -4,7 +4,8 @@ A programme says who comes in (`enrol`, `when`), what ends it (`leave`), whether
 (`again`), what each stay is about (`per`), on what legal basis it writes, and its steps in order.
 Steps are awaited one after the other; each counts its delay from the beginning of the stay, or from
 the last time a named trigger happened (`since`). Names of triggers are the wire's event names
-(`"Order Paid"`) and those of `ecrm/triggers.py`, of which `"Registered"` is one.
+(`"Order Paid"`) and those of `ecrm/triggers.py`, of which `"Registered"` is one. A programme that
+`repeats` begins anew after its last step, so often and no more: every stay ends.
 
 Everything here is a frozen value: it can be printed, drawn, checked at start, and changed from
 `ecrm.toml`. `ecrm/turn.py` is the one interpreter of it.
@@ -19,12 +20,19 @@ import msgspec
 
 from ecrm import calendar, condition
 from ecrm.consent import Basis
-from ecrm.mail import Lane, MailClass
+from ecrm.mail import Lane, MailClass, Relation
 from ecrm.moment import Duration, Instant, format_duration, hours
 from ecrm.offers import Offer
 
-Per = Literal["", "order", "parcel"]
-Shows = Literal["cart", "order", "parcel"]
+Per = Literal[
+    "", "order", "parcel", "invoice", "appointment", "ticket", "comment", "update",
+    "product", "campaign", "invitee", "cadence",
+]  # fmt: skip
+# "offer" is the coupon of an earlier step, where it can still be used.
+Shows = Literal["cart", "order", "parcel", "viewed", "offer"]
+# Whom a step writes to: the customer; both addresses of a change; the customer and the others that
+# the matter names; only those.
+To = Literal["customer", "both", "parties", "invitee"]
 
 
 class After(msgspec.Struct, frozen=True, gc=False):
@@ -32,6 +40,10 @@ class After(msgspec.Struct, frozen=True, gc=False):
 
     span: Duration
     since: str = ""
+
+    @property
+    def clocks(self) -> tuple[After, ...]:
+        return (self,)
 
     def __str__(self) -> str:
         start = self.since or "the beginning"
@@ -43,6 +55,10 @@ class Earliest(msgspec.Struct, frozen=True, gc=False):
 
     options: tuple[After, ...]
 
+    @property
+    def clocks(self) -> tuple[After, ...]:
+        return self.options
+
     def __str__(self) -> str:
         return "the earliest of " + ", ".join(str(option) for option in self.options)
 
@@ -52,11 +68,48 @@ class Latest(msgspec.Struct, frozen=True, gc=False):
 
     options: tuple[After, ...]
 
+    @property
+    def clocks(self) -> tuple[After, ...]:
+        return self.options
+
     def __str__(self) -> str:
         return "the latest of " + ", ".join(str(option) for option in self.options)
 
 
-Delay = After | Earliest | Latest
+class Before(msgspec.Struct, frozen=True, gc=False):
+    """So long before what the stay is about begins."""
+
+    span: Duration
+
+    def __str__(self) -> str:
+        return f"{format_duration(self.span)} before it begins"
+
+
+class Cycle(msgspec.Struct, frozen=True, gc=False):
+    """As long as what was bought lasts, to the catalogue's knowledge (R23); `usual` where it does
+    not say, and never before `least`.
+    """
+
+    usual: Duration
+    least: Duration
+
+    def __str__(self) -> str:
+        return f"after the product's cycle, usually {format_duration(self.usual)}"
+
+
+class Gathered(msgspec.Struct, frozen=True, gc=False):
+    """The next end of the period that the stay gathers for, at that local time: any day, a Monday,
+    or the first of a month (R66).
+    """
+
+    at: calendar.LocalTime
+
+    def __str__(self) -> str:
+        return f"at {self.at} of the day, Monday or first of the month"
+
+
+Clocked = After | Earliest | Latest
+Delay = Clocked | Before | Cycle | Gathered
 
 AT_ONCE: Final = After(Duration(0))
 
@@ -91,7 +144,19 @@ class Variant(msgspec.Struct, frozen=True, gc=False):
     when: condition.Condition
 
 
+class Proposes(msgspec.Struct, frozen=True, gc=False):
+    """Products that a mail proposes: relations in order of preference, at most `most` products;
+    with fewer than `least` the mail has nothing to say and is not sent.
+    """
+
+    relations: tuple[Relation, ...]
+    most: int = 3
+    least: int = 0
+
+
 class MailStep(msgspec.Struct, frozen=True, gc=False):
+    """`topic` is what a notification is about, as preferences name it (R66)."""
+
     name: str
     kind: str
     delay: Delay
@@ -105,6 +170,9 @@ class MailStep(msgspec.Struct, frozen=True, gc=False):
     basis: Basis
     lane: Lane
     by_night: bool
+    proposes: Proposes | None = None
+    to: To = "customer"
+    topic: str = ""
 
 
 class MarkStep(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +188,10 @@ Step = MailStep | MarkStep
 
 
 class Programme(msgspec.Struct, frozen=True, gc=False):
+    """`repeats` is how often a stay begins anew; `budget` what its coupons may cost the shop in a
+    month, in minor units of its currency (None: whatever they do).
+    """
+
     name: str
     doc: str
     enrol: tuple[str, ...]
@@ -128,6 +200,8 @@ class Programme(msgspec.Struct, frozen=True, gc=False):
     again: Again
     per: Per
     steps: tuple[Step, ...]
+    repeats: int = 0
+    budget: int | None = None
 
     def step(self, name: str) -> Step | None:
         return next((step for step in self.steps if step.name == name), None)
@@ -142,9 +216,14 @@ class Programme(msgspec.Struct, frozen=True, gc=False):
         """The triggers that some step counts from, beside those that enrol."""
         found: set[str] = set()
         for step in self.steps:
-            options = (step.delay,) if isinstance(step.delay, After) else step.delay.options
-            found.update(option.since for option in options)
+            if isinstance(step.delay, Clocked):
+                found.update(option.since for option in step.delay.clocks)
         return frozenset(found - {""})
+
+    def relations(self) -> frozenset[Relation]:
+        """What its mails propose products by."""
+        proposing = (step.proposes for step in self.steps if isinstance(step, MailStep))
+        return frozenset(r for one in proposing if one is not None for r in one.relations)
 
 
 def on(*triggers: str) -> tuple[str, ...]:
@@ -169,6 +248,22 @@ def earliest(*options: After) -> Earliest:
 
 def latest(*options: After) -> Latest:
     return Latest(options)
+
+
+def before(span: Duration) -> Before:
+    return Before(span)
+
+
+def cycle(usual: Duration, *, least: Duration) -> Cycle:
+    return Cycle(usual, least)
+
+
+def gathered(at: str) -> Gathered:
+    return Gathered(calendar.parse_local_time(at))
+
+
+def proposes(*relations: Relation, most: int = 3, least: int = 0) -> Proposes:
+    return Proposes(relations, most, least)
 
 
 def local(text: str) -> calendar.LocalTime:
@@ -209,6 +304,10 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     mail_class: MailClass | None = None
     basis: Basis | None = None
     by_night: bool = False
+    lane: Lane | None = None
+    proposes: Proposes | None = None
+    to: To = "customer"
+    topic: str = ""
     sends: bool = True
 
 
@@ -226,6 +325,10 @@ def mail(
     mail_class: MailClass | None = None,
     basis: Basis | None = None,
     by_night: bool = False,
+    lane: Lane | None = None,
+    proposes: Proposes | None = None,
+    to: To = "customer",
+    topic: str = "",
 ) -> Draft:
     """A step that sends the mail of `kind`; its template is `<programme>/<name>`."""
     delay = After(Duration(after)) if isinstance(after, int) else after
@@ -242,6 +345,10 @@ def mail(
         mail_class=mail_class,
         basis=basis,
         by_night=by_night,
+        lane=lane,
+        proposes=proposes,
+        to=to,
+        topic=topic,
     )
 
 
@@ -262,6 +369,8 @@ def programme(
     leave: tuple[str, ...] = (),
     again: Again = again(),  # noqa: B008 - a frozen value
     per: Per = "",
+    repeats: int = 0,
+    budget: int | None = None,
 ) -> Programme:
     writing = Writing(mail_class=mail_class, basis=basis)
     return Programme(
@@ -273,6 +382,8 @@ def programme(
         again=again,
         per=per,
         steps=tuple(_step(draft, writing) for draft in steps),
+        repeats=repeats,
+        budget=budget,
     )
 
 
@@ -292,8 +403,11 @@ def _step(draft: Draft, writing: Writing) -> Step:
         shows=draft.shows,
         mail_class=mail_class,
         basis=draft.basis or writing.basis,
-        lane=2 if mail_class == "marketing" else 1,
+        lane=draft.lane if draft.lane is not None else 2 if mail_class == "marketing" else 1,
         by_night=draft.by_night,
+        proposes=draft.proposes,
+        to=draft.to,
+        topic=draft.topic,
     )
 
 
@@ -306,11 +420,11 @@ LANE_AGE: Final[Mapping[Lane, Duration]] = {
 }
 
 
-def due_of(delay: Delay, began: Instant, clocks: Mapping[str, Instant]) -> Instant:
+def due_of(delay: Clocked, began: Instant, clocks: Mapping[str, Instant]) -> Instant:
     """When a step is due, for a stay that began at `began` and whose triggers happened last at
     `clocks`. Where none of its clocks has started, it counts from the beginning.
     """
-    options = (delay,) if isinstance(delay, After) else delay.options
+    options = delay.clocks
     dues = [
         Instant((clocks[option.since] if option.since else began) + option.span)
         for option in options

@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Final
 
-from ecrm import condition
-from ecrm.state import Order, State, total_of
+from ecrm import calendar, condition, rfm
+from ecrm.state import Had, Order, State, total_of
 
 Refs = Mapping[str, str]
+
+# A rating of so much or less is a bad one, of five.
+DISLIKED: Final = 2
 Reading = Callable[[State, Refs], condition.Value]
 
 
@@ -30,6 +33,29 @@ def _reviewed(state: State, refs: Refs) -> bool:
     return any(line.product_id in state.ratings for line in _order(state, refs).kept)
 
 
+def _purchase_kind(state: State, refs: Refs) -> str:
+    """Considered where any product of the order is, impulse where any is, else nothing (R21)."""
+    kinds = {line.purchase_kind for line in _order(state, refs).kept}
+    return next((kind for kind in ("considered", "impulse") if kind in kinds), "")
+
+
+def _series(state: State, refs: Refs) -> list[tuple[str, Had]]:
+    """The products of the series that a stay is about, which the person has and kept."""
+    series = refs.get("series", "")
+    return [(i, had) for i, had in state.had.items() if series and had.series_id == series]
+
+
+def _invited_today(state: State, _refs: Refs) -> int:
+    zone = calendar.zone_of(state.person.zone) or calendar.zone_of("UTC")
+    assert zone is not None
+    today = calendar.local(state.now, zone).date()
+    return sum(calendar.local(at, zone).date() == today for at in state.invited.values())
+
+
+def _average(state: State, _refs: Refs) -> int:
+    return state.purchases.total // state.purchases.count if state.purchases.count else 0
+
+
 READINGS: Final[dict[str, Reading]] = {
     "person.email": lambda state, _: state.person.email,
     "person.first_name": lambda state, _: state.person.first_name,
@@ -40,6 +66,18 @@ READINGS: Final[dict[str, Reading]] = {
     # Numbers of purchases: placed or paid, neither cancelled nor refunded (R1).
     "orders.count": lambda state, _: state.purchases.count,
     "orders.total": lambda state, _: state.purchases.total,
+    # The average, as RFM has it (R46).
+    "orders.average": _average,
+    "tier": lambda state, _: state.tier,
+    "rfm.segment": lambda state, _: rfm.segment(state.rfm) if state.rfm else "",
+    "rfm.recency": lambda state, _: state.rfm.recency if state.rfm else 0,
+    "rfm.frequency": lambda state, _: state.rfm.frequency if state.rfm else 0,
+    "rfm.value": lambda state, _: state.rfm.value if state.rfm else 0,
+    "person.graduated": lambda state, _: "graduated" in state.marks,
+    "person.sunset": lambda state, _: "sunset" in state.marks,
+    "person.relevance": lambda state, _: state.relevance,
+    "person.asked": lambda state, _: state.wish is not None or state.relevance > 0,
+    "topics.news": lambda state, _: state.topics.get("news", True),
     "cart.lines": lambda state, _: len(state.cart.lines) if state.cart else 0,
     "cart.total": _cart_total,
     "cart.step": lambda state, _: state.cart.step if state.cart else "",
@@ -52,6 +90,16 @@ READINGS: Final[dict[str, Reading]] = {
     "order.undelivered": lambda state, refs: any(p.failed for p in _order(state, refs).parcels),
     "order.rated": lambda state, refs: _order(state, refs).rated_at is not None,
     "order.reviewed": _reviewed,
+    "order.purchase_kind": _purchase_kind,
+    "order.recurring": lambda state, refs: any(x.recurring for x in _order(state, refs).kept),
+    "series.owned": lambda state, refs: any(not had.back for _, had in _series(state, refs)),
+    "series.current": lambda state, refs: refs.get("product", "") in state.had,
+    "series.disliked": lambda state, refs: any(
+        0 < state.ratings.get(i, 0) <= DISLIKED for i, _ in _series(state, refs)
+    ),
+    "appointment.kind": lambda _, refs: refs.get("kind", "").casefold(),
+    "invitations.today": _invited_today,
+    "invitation.again": lambda state, refs: refs.get("invitee", "") in state.invited,
     "order.reviewable": lambda state, refs: len(_order(state, refs).kept),
 }
 

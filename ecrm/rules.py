@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ecrm import calendar, programmes, readings
+from ecrm.engagement import Thresholds
 from ecrm.errors import Misconfigured
+from ecrm.mail import Relation
 from ecrm.pressure import Limits
 from ecrm.programme import MailStep, Programme
 from ecrm.shop import Shop
@@ -24,9 +26,11 @@ class Rules:
         shop: Shop,
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
         of: tuple[Programme, ...] = programmes.ALL,
+        thresholds: Thresholds = Thresholds(),  # noqa: B008 - a frozen value
     ) -> None:
         self.shop = shop
         self.limits = limits
+        self.thresholds = thresholds
         self.programmes = {programme.name: programme for programme in of}
         self.priority = {programme.name: place for place, programme in enumerate(of)}
         zone = calendar.zone_of(shop.timezone)
@@ -38,6 +42,15 @@ class Rules:
         self.enrolling = _by_trigger(of, lambda programme: programme.enrol)
         self.leaving = _by_trigger(of, lambda programme: programme.leave)
         self.counting = _by_trigger(of, Programme.clocks)
+        self._proposing = {one.name: found for one in of if (found := one.relations())}
+
+    def relations(self, triggers: Iterable[str], stays: Iterable[str]) -> frozenset[Relation]:
+        """By what relations a turn may propose products: those of the programmes that these
+        triggers open and of these stays' programmes.
+        """
+        names = {one.name for trigger in triggers for one in self.enrolling.get(trigger, ())}
+        names.update(stays)
+        return frozenset(r for name in names for r in self._proposing.get(name, ()))
 
 
 def _by_trigger(

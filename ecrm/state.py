@@ -14,13 +14,26 @@ from typing import Final
 import msgspec
 
 from ecrm import money
+from ecrm.engagement import Engagement, Tier
 from ecrm.mail import MailClass
+from ecrm.matters import AnyMatter, Cadence, Notice
 from ecrm.moment import CustomerId, Duration, Instant, Seq
+from ecrm.rfm import Score
 
 SCHEMA: Final = 1
 
 # A person with more orders than this keeps the newest; the sums go on counting all of them.
 ORDERS_KEPT: Final = 32
+
+# What was ever bought is never proposed again; of more products than these the oldest is forgotten.
+HAD_KEPT: Final = 256
+RATINGS_KEPT: Final = 256
+VIEWED_KEPT: Final = 8
+# What waits for one digest, and what is over and may still be heard of.
+NOTICES_KEPT: Final = 50
+OVER_KEPT: Final = 64
+INVITED_KEPT: Final = 1_000
+VISITORS_KEPT: Final = 64
 
 VISITOR: Final = "visitor:"
 
@@ -55,7 +68,9 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
 
 
 class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A product in a cart or an order; `price` is for one piece, in minor units."""
+    """A product in a cart or an order; `price` is for one piece, in minor units. From `series_id`
+    on it is what the catalogue knew of it at the time; `cycle_days` is 0 where nobody said.
+    """
 
     product_id: str
     quantity: int = 1
@@ -65,6 +80,11 @@ class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     category: str = ""
     url: str = ""
     image_url: str = ""
+    series_id: str = ""
+    edition: str = ""
+    purchase_kind: str = ""
+    recurring: bool = False
+    cycle_days: int = 0
 
 
 def total_of(lines: tuple[Line, ...]) -> int:
@@ -116,6 +136,8 @@ class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     parcels: tuple[Parcel, ...] = ()
     back: dict[str, int] = {}
     rated_at: Instant | None = None
+    # The carrier's last word, in its own words.
+    carriage: str = ""
 
     @property
     def kept(self) -> tuple[Line, ...]:
@@ -144,10 +166,10 @@ class Purchases(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Enrolment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A stay in a programme. `step` is the name of the one awaited and `due` its instant before
-    any deferral; `clocks` holds when each trigger last started, by name; `refs` what it is about
-    (`{"order": "42"}`); `because` the trigger that began it; `nth` how many stays in the programme
-    there were before.
+    """A stay in a programme. `step` is the name of the one awaited and `due` its instant before any
+    deferral; `clocks` holds when each trigger last started, by name; `refs` what it is about
+    (`{"order": "42"}`) and `matter` the same in full; `because` the trigger that began it; `nth`
+    how many stays in the programme there were before; `round` how often it has begun anew since.
     """
 
     programme: str
@@ -158,6 +180,8 @@ class Enrolment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     step: str = ""
     due: Instant = Instant(0)
     nth: int = 0
+    matter: AnyMatter | None = None
+    round: int = 0
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
@@ -178,12 +202,27 @@ class Pressed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Offered(msgspec.Struct, frozen=True, gc=False):
-    """A coupon this person was given."""
+    """A coupon this person was given: `percent`, or else `amount` in `currency`, on orders of at
+    least `minimum`; used once, by an order that named it.
+    """
 
     code: str
     percent: int
     until: Instant
     programme: str
+    amount: int = 0
+    minimum: int = 0
+    currency: str = ""
+
+
+class Had(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A product that was bought; `back` if it was sent back. The series where it is of one."""
+
+    at: Instant
+    series_id: str = ""
+    edition: str = ""
+    name: str = ""
+    back: bool = False
 
 
 class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -209,6 +248,20 @@ class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     waiting: dict[str, Waiting] = {}
     pressed: tuple[Pressed, ...] = ()
     offers: tuple[Offered, ...] = ()
+    had: dict[str, Had] = {}
+    viewed: tuple[Line, ...] = ()
+    topics: dict[str, bool] = {}
+    digests: dict[str, str] = {}
+    kept: dict[Cadence, tuple[Notice, ...]] = {}
+    over: dict[str, Instant] = {}
+    invited: dict[str, Instant] = {}
+    visitors: tuple[CustomerId, ...] = ()
+    engagement: Engagement = Engagement()
+    tier: Tier = "unmeasured"
+    assess_at: Instant | None = None
+    rfm: Score | None = None
+    relevance: int = 0
+    closed_at: Instant | None = None
 
     @property
     def is_visitor(self) -> bool:
@@ -216,8 +269,13 @@ class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 def earliest_timer(state: State) -> Instant | None:
-    """The instant of the customer's one alarm row (law 5)."""
-    return min(state.timers.values(), default=None)
+    """The instant of the customer's one alarm row (law 5): the first of its programmes' timers and
+    of the next look at its tier.
+    """
+    first = min(state.timers.values(), default=None)
+    if state.assess_at is None or (first is not None and first <= state.assess_at):
+        return first
+    return state.assess_at
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")

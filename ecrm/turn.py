@@ -11,6 +11,8 @@ The order is part of the contract:
    losers wait for the next instant that pressure allows, or are withheld where that is too late;
 4. steps that became due by this are next. Every pass settles or postpones each due step, so a turn
    ends, and a second tick at the same instant finds nothing to do (law 5).
+
+Between 1 and 2 the customer looks at where it stands: its tier, its scores, whether it came back.
 """
 
 from __future__ import annotations
@@ -19,48 +21,52 @@ from collections.abc import Iterator
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from ecrm import (
     apply,
     calendar,
     consent,
+    due,
     facts,
-    mail,
-    offers,
     pressure,
     programme,
     readings,
+    request,
+    standing,
     triggers,
-    values,
 )
-from ecrm.delivery import addresses
-from ecrm.errors import Rejected
+from ecrm.around import NOTHING, Around
+from ecrm.mail import Mail
+from ecrm.matters import AnyMatter, Appointment, Carriage, Comment
 from ecrm.moment import NEVER, Instant, Moment, format_instant
 from ecrm.programme import MailStep, MarkStep, Programme, Step
+from ecrm.request import Candidate
 from ecrm.rules import Rules
 from ecrm.state import Enrolment, State
 
 
-class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A mail that a due step wants sent now. `deadline` is the last instant that makes sense."""
-
-    key: str
-    step: MailStep
-    kind: str
-    template: str
-    deadline: Instant
-    seen: dict[str, str | int | bool]
-
-
 class Turn:
-    """A customer's turn while it is being taken: the facts so far and the state they make."""
+    """A customer's turn while it is being taken: the facts so far and the state they make.
 
-    def __init__(self, rules: Rules, state: State, moment: Moment) -> None:
+    `secret` is the matter of this very event in clear, where it has a secret; `sealed` are the
+    mails that tell it, which no fact does.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        state: State,
+        moment: Moment,
+        around: Around = NOTHING,
+        secret: AnyMatter | None = None,
+    ) -> None:
         self.rules = rules
+        self.before = state
         self.state = state
         self.moment = moment
+        self.around = around
+        self.secret = secret
         self.facts: list[facts.AnyFact] = []
+        self.sealed: dict[str, Mail] = {}
 
     @property
     def zone(self) -> ZoneInfo:
@@ -75,17 +81,22 @@ class Turn:
     def tell(self, *happened: facts.AnyFact) -> None:
         """Record facts of the world, and set off what listens to them."""
         for fact in happened:
-            had_none = isinstance(fact, facts.PersonChanged) and bool(self._address_fault())
+            had_none = isinstance(fact, facts.PersonChanged) and self._is_unreachable()
             self.record(fact)
             match fact:
                 case facts.PersonChanged() if had_none:
                     self._look_again()
                 case facts.ConsentChanged(consent.MARKETING_PURPOSE, False):
                     self._retract_marketing(f"{fact.purpose} was denied")
+                case facts.AccountClosed():
+                    self.leave_all("the account was deleted")
                 case _:
                     pass
             for trigger in triggers.triggers_of(self.state, fact):
                 self._set_off(trigger)
+
+    def _is_unreachable(self) -> bool:
+        return bool(request.fault_of(self.state.person.email))
 
     def _look_again(self) -> None:
         """What waited for an address is due again as it was."""
@@ -158,7 +169,20 @@ class Turn:
             return
         since = min(trigger.occurred, self.moment.now)
         nth = self.state.stays.get(one.name, 0)
-        self.record(facts.Enrolled(key, one.name, trigger.name, trigger.refs, since, nth))
+        self.record(
+            facts.Enrolled(key, one.name, trigger.name, trigger.refs, since, nth, trigger.matter)
+        )
+        self._await(key, one.steps[0])
+
+    def _begin_anew(self, one: Programme, key: str, stay: Enrolment) -> None:
+        """Another round of a stay that has just ended."""
+        nth = self.state.stays.get(one.name, 0)
+        self.record(
+            facts.Enrolled(
+                key, one.name, stay.because, stay.refs, self.moment.now, nth, stay.matter,
+                stay.round + 1,
+            )
+        )  # fmt: skip
         self._await(key, one.steps[0])
 
     def take_over(self, key: str, stay: Enrolment) -> None:
@@ -167,7 +191,16 @@ class Turn:
             return
         nth = self.state.stays.get(stay.programme, 0)
         self.record(
-            facts.Enrolled(key, stay.programme, stay.because, stay.refs, stay.began_at, nth)
+            facts.Enrolled(
+                key,
+                stay.programme,
+                stay.because,
+                stay.refs,
+                stay.began_at,
+                nth,
+                stay.matter,
+                stay.round,
+            )
         )
         for clock, since in sorted(stay.clocks.items()):
             if clock != stay.because or since != stay.began_at:
@@ -186,24 +219,32 @@ class Turn:
 
     def _await(self, key: str, step: Step) -> None:
         stay = self.state.enrolments[key]
-        due = programme.due_of(step.delay, stay.began_at, stay.clocks)
-        if step.at is not None:
-            due = calendar.next_local(due, step.at, self.zone)
-        if (step.name, due) != (stay.step, stay.due) or key not in self.state.timers:
-            self.record(facts.Awaits(key, step.name, due))
+        at = due.due(step, stay, self.state, self.zone)
+        if (step.name, at) != (stay.step, stay.due) or key not in self.state.timers:
+            self.record(facts.Awaits(key, step.name, at))
 
     def _advance(self, key: str, step: Step) -> None:
-        following = self.rules.programmes[self.state.enrolments[key].programme].after(step.name)
-        if following is None:
-            self.record(facts.Finished(key))
-        else:
+        stay = self.state.enrolments[key]
+        one = self.rules.programmes[stay.programme]
+        following = one.after(step.name)
+        if following is not None:
             self._await(key, following)
+            return
+        self.record(facts.Finished(key))
+        again = stay.round < one.repeats
+        if again and readings.judge(one.when, self.state, stay.refs).holds:
+            self._begin_anew(one, key, stay)
 
     def run_due(self) -> None:
         """Take every step that is due by now."""
-        while due := self._due():
-            wanted = [found for key in due if (found := self._consider(key)) is not None]
+        self.tell(
+            *standing.changes(self.rules, self.around, self.before, self.state, self.moment.now)
+        )
+        while found := self._due():
+            wanted = [one for key in found if (one := self._consider(key)) is not None]
             self._arbitrate(wanted)
+
+    # Steps that are due.
 
     def _due(self) -> list[str]:
         now = self.moment.now
@@ -231,9 +272,9 @@ class Turn:
                 if not verdict.holds:
                     self._withhold(candidate, "condition", verdict.failed)
                     return None
-                if self._waits_for_address(candidate, stay):
+                if self._is_unwished(candidate, stay) or self._waits_for_address(candidate, stay):
                     return None
-                refusal = self._refusal(candidate, stay)
+                refusal = request.refusal(self._desk(), candidate)
                 if refusal is not None:
                     self._withhold(candidate, *refusal)
                     return None
@@ -244,7 +285,9 @@ class Turn:
     def _candidate(
         self, key: str, step: MailStep, stay: Enrolment, seen: dict[str, str | int | bool]
     ) -> Candidate:
-        kind, template = step.kind, f"{stay.programme}/{step.name}"
+        matter = stay.matter
+        named = matter.template if matter is not None else ""
+        kind, template = step.kind, f"{stay.programme}/{named or step.name}"
         for variant in step.variants:
             verdict = readings.judge(variant.when, self.state, stay.refs)
             if verdict.holds:
@@ -253,34 +296,39 @@ class Turn:
                 break
         lateness = step.late.after
         deadline = NEVER if lateness is None else Instant(stay.due + lateness)
+        if matter is not None and matter.ends is not None:
+            deadline = min(deadline, matter.ends)
         return Candidate(key, step, kind, template, deadline, seen)
 
-    def _refusal(self, candidate: Candidate, stay: Enrolment) -> tuple[facts.Reason, str] | None:
-        if candidate.deadline < self.moment.now:
-            late = f"was due {format_instant(stay.due)}, {candidate.step.late}"
-            return "deadline", late
-        objection = consent.objection(self.state, candidate.step.basis)
-        if objection:
-            return "consent", objection
-        fault = self._address_fault()
-        return ("missing_data", fault) if fault else None
+    def _desk(self) -> request.Desk:
+        return request.Desk(
+            self.rules, self.around, self.state, self.moment.now, self.zone, self.secret
+        )
 
-    def _address_fault(self) -> str:
-        """Why this person cannot be written to; empty where it can."""
-        address = self.state.person.email
-        if not address:
-            return "there is no address to write to"
-        try:
-            addresses.parse_address(address)
-        except Rejected as error:
-            return str(error)
-        return ""
+    def _is_unwished(self, candidate: Candidate, stay: Enrolment) -> bool:
+        """A notification goes at once, in a digest, or not at all: as the person prefers (R66)."""
+        topic = candidate.step.topic
+        if not topic:
+            return False
+        cadence = self.state.digests.get(topic, "")
+        if cadence == "off" or not self.state.topics.get(topic, True):
+            self._withhold(candidate, "preference", f"{topic}: the person wants none")
+            return True
+        match cadence, stay.matter:
+            case "daily" | "weekly" | "monthly", Appointment() | Comment() | Carriage() as notice:
+                kept = facts.NoticeKept(cadence, notice)
+                self._withhold(candidate, "digest", f"{topic}: waits for the {cadence} digest")
+                self.tell(kept)
+                return True
+            case _:
+                return False
 
     def _waits_for_address(self, candidate: Candidate, stay: Enrolment) -> bool:
         """What is owed is not given up because the payment was heard before the address."""
         until = Instant(stay.due + programme.LANE_AGE[candidate.step.lane])
-        owed = candidate.step.mail_class != "marketing"
-        fault = self._address_fault()
+        # A code is worth nothing in three days, and is not remembered that long.
+        owed = candidate.step.mail_class != "marketing" and candidate.step.lane > 0
+        fault = request.address_fault(self.state, candidate)
         if not fault or not owed or self.moment.now >= until:
             return False
         why = f"waits for an address: {fault}"
@@ -352,38 +400,10 @@ class Turn:
     # Mails.
 
     def _request(self, candidate: Candidate) -> None:
-        step, now = candidate.step, self.moment.now
-        stay = self.state.enrolments[candidate.key]
-        who, which = self.state.customer_id, f"{stay.began_at}\0{stay.nth}"
-        cause = f"{who}\0{candidate.key}\0{which}\0{step.name}"
-        mail_id = mail.mail_id_for(cause, stay.began_at)
-        not_after = min(Instant(now + programme.LANE_AGE[step.lane]), candidate.deadline)
-        offer = None
-        if step.offer is not None:
-            until = calendar.end_of_day(now, self.zone)
-            offer = mail.ShownOffer(offers.code_for(mail_id), step.offer.percent, until)
-            # The shop must know the coupon before the customer does.
-            self.record(facts.OfferMade(offer.code, offer.percent, until, stay.programme))
-            not_after = min(not_after, until)
-        person = self.state.person
-        wanted = mail.Mail(
-            mail_id=mail_id,
-            customer_id=self.state.customer_id,
-            kind=candidate.kind,
-            programme=stay.programme,
-            step=step.name,
-            template=candidate.template,
-            mail_class=step.mail_class,
-            lane=step.lane,
-            at=now,
-            not_after=not_after,
-            to=person.email,
-            locale=person.locale or self.rules.shop.locale,
-            zone=self.zone.key,
-            values=values.shown(self.state, stay.refs, step.shows, offer),
-        )
-        self.record(facts.MailRequested(candidate.key, wanted, stay.refs, candidate.seen))
-        self._advance(candidate.key, step)
+        requested = request.made(self._desk(), candidate)
+        self.sealed.update((one.mail_id, one) for one in requested.sealed)
+        self.record(*requested.facts)
+        self._advance(candidate.key, candidate.step)
 
 
 def _programme_of(key: str) -> str:

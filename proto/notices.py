@@ -104,18 +104,29 @@ class Unsubscribed(_Notice, frozen=True, kw_only=True):
 
 
 class CouponIssued(_Notice, frozen=True, kw_only=True):
-    """Create this coupon: a mail is about to promise it. `until` is UTC milliseconds."""
+    """Create this coupon, for this person and one order: a mail is about to promise it. It is worth
+    `percent`, or else `amount`, on orders of at least `minimum`, both in minor units of `currency`;
+    `until` is UTC milliseconds.
+    """
 
     code: str
     percent: int
     until: int
+    amount: int = 0
+    minimum: int = 0
+    currency: str = ""
     programme: str = ""
     step: str = ""
 
 
 class CouponRedeemed(_Notice, frozen=True, kw_only=True):
+    """An order named it; it `cost` so much, in minor units of `currency`."""
+
     code: str
     order_id: str = ""
+    programme: str = ""
+    cost: int = 0
+    currency: str = ""
 
 
 class SegmentChanged(_Notice, frozen=True, kw_only=True):

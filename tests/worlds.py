@@ -31,7 +31,7 @@ from actors.outside import open_holding
 from actors.service import Service
 from actors.settings import Settings
 from actors.store.sqlite import open_store
-from ecrm import calendar, facts, moment
+from ecrm import calendar, facts, messages, moment
 from ecrm.moment import CustomerId, Instant
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -129,21 +129,40 @@ class World:
             if customer in (None, letter["X-Ecrm-Customer"])
         ]
 
-    def kinds(self, customer: str | None = None) -> list[tuple[str, str]]:
-        return [(mail.kind, mail.at) for mail in self.mails(customer)]
+    def kinds(self, customer: str | None = None, *of: str) -> list[tuple[str, str]]:
+        """When mails were decided on, by kind: all of them, or those of these kinds."""
+        sent = [(mail.kind, mail.at) for mail in self.mails(customer)]
+        return [one for one in sent if not of or one[0] in of]
 
     def letter(self, kind: str) -> EmailMessage:
         """The one mail of that kind."""
         (found,) = [letter for letter in self.letters() if letter["X-Ecrm-Kind"] == kind]
         return found
 
+    async def sees(
+        self, customer: str, kind: str, deed: str = "opened", *, human: bool = True
+    ) -> None:
+        """A recipient opens the last mail of that kind, or clicks in it."""
+        of = [
+            x
+            for x in self.letters()
+            if (x["X-Ecrm-Kind"], x["X-Ecrm-Customer"]) == (kind, customer)
+        ]
+        mail_id = str(of[-1]["Message-ID"]).strip("<>").partition("@")[0]
+        seen = messages.Seen(mail_id.rpartition(".")[0] or mail_id, deed, human)
+        await self.service.system.intake.relay([(CustomerId(customer), seen)])
+        await self.clock.settled()
+
     async def past(self, customer: str) -> list[facts.AnyFact]:
         """All facts of a customer, from the journal."""
         rows = await self.service.store.journal(CustomerId(customer), before=None, limit=100_000)
         return [fact for row in rows for fact in facts.decode(row.facts)]
 
-    async def unsent(self, customer: str) -> list[Unsent]:
-        """What of a customer's mails was not sent, in order, and why (law 9)."""
+    async def unsent(self, customer: str, *of: str) -> list[Unsent]:
+        """What of a customer's mails (of these kinds) was not sent, in order, and why (law 9)."""
+        return [one for one in await self._unsent(customer) if not of or one.kind in of]
+
+    async def _unsent(self, customer: str) -> list[Unsent]:
         found = []
         for fact in await self.past(customer):
             match fact:
@@ -226,6 +245,13 @@ class Shop:
         }
         await self.track(user, "Order Completed", at=at, **order)
         await self.track(user, "Order Paid", at=at, **order)
+
+    async def sells(self, product: str, **properties: object) -> None:
+        """A product of the catalogue."""
+        known = {"product_id": product, "name": product, "price": 10, "currency": "EUR"}
+        await self.say(
+            "track", "?catalogue", event="Product Upserted", properties=known | properties
+        )
 
     async def ships(self, user: str, order_id: str, parcel: str = "p1") -> None:
         """A parcel is handed to the carrier."""

@@ -12,21 +12,25 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 
 import msgspec
 import trio
 
-from actors.store.port import (
-    TERMINAL,
+from actors.store.ledger import Ledger
+from actors.store.queued import Queued
+from actors.store.rows import (
     AlarmRow,
+    BroadcastRow,
+    BuyerRow,
     ClaimedRow,
     Commit,
+    CutsRow,
     DedupeRow,
     HoldRow,
     JournalRow,
     KeyRow,
     Life,
-    OutboxRow,
     OutboxState,
     ProductRow,
     QuarantineRow,
@@ -40,59 +44,7 @@ from actors.store.port import (
 )
 from ecrm import errors
 from ecrm.moment import CustomerId, Instant, Seq
-
-
-class _Queued(msgspec.Struct):
-    """An outbox row and where it stands."""
-
-    arrival: int
-    row: OutboxRow
-    due: Instant
-    state: OutboxState = "queued"
-    epoch: str = ""
-    attempts: int = 0
-    response: str = ""
-    unwanted: str | None = None
-    settled_at: Instant | None = None
-    reported: bool = False
-    body: bytes | None = None
-
-    def finish(self, state: OutboxState, response: str, now: Instant) -> None:
-        self.state, self.response, self.epoch = state, response, ""
-        self.settled_at, self.body = now, None
-
-    def claimed(self) -> ClaimedRow:
-        return ClaimedRow(
-            mail_id=self.row.mail_id,
-            customer_id=self.row.customer_id,
-            lane=self.row.lane,
-            domain=self.row.domain,
-            due=self.due,
-            not_after=self.row.not_after,
-            attempts=self.attempts,
-            mail=self.row.mail,
-            body=self.body,
-        )
-
-    def shown(self) -> QueueRow:
-        return QueueRow(
-            mail_id=self.row.mail_id,
-            customer_id=self.row.customer_id,
-            kind=self.row.kind,
-            programme=self.row.programme,
-            step=self.row.step,
-            lane=self.row.lane,
-            state=self.state,
-            at=self.row.at,
-            due=self.due,
-            not_after=self.row.not_after,
-            attempts=self.attempts,
-            response=self.response,
-        )
-
-
-def _order(queued: _Queued) -> tuple[int, int, int]:
-    return queued.row.lane, queued.due, queued.arrival
+from proto.envelope import RESERVED
 
 
 class MemoryStore:
@@ -105,10 +57,11 @@ class MemoryStore:
         self._dead = False
         self._lock = trio.Lock()
         self._journal: dict[CustomerId, list[JournalRow]] = {}
-        self._last_at: Instant | None = None
+        self._arrived: list[JournalRow] = []
         self._snapshots: dict[CustomerId, list[SnapshotRow]] = {}
         self._alarms: dict[CustomerId, Instant] = {}
-        self._outbox: dict[str, _Queued] = {}
+        self._outbox: dict[str, Queued] = {}
+        self._arrivals = count()
         self._dedupe: dict[bytes, DedupeRow] = {}
         self._quarantine: list[QuarantineRow] = []
         self._holds: dict[CustomerId, HoldRow] = {}
@@ -117,6 +70,7 @@ class MemoryStore:
         self._keys: dict[str, KeyRow] = {}
         self._limiter: dict[str, int] = {}
         self._secrets: dict[str, bytes] = {}
+        self._ledger = Ledger()
 
     def fail_next(self, count: int) -> None:
         """Let the next `count` commits raise StoreBroken; nothing of them is kept."""
@@ -160,6 +114,9 @@ class MemoryStore:
             self._keep_turns(commit)
             self._keep_mails(commit)
             self._keep_messages(commit)
+            self._ledger.keep(commit)
+            if commit.erase:
+                self._erase({*commit.erase})
 
     def _check(self, rows: list[JournalRow]) -> None:
         """Refuse a turn whose place is taken before anything is changed."""
@@ -172,7 +129,7 @@ class MemoryStore:
     def _keep_turns(self, commit: Commit) -> None:
         for row in commit.journal:
             if row.count:
-                self._last_at = row.at
+                self._arrived.append(row)
                 turns = self._journal.setdefault(row.customer_id, [])
                 turns.insert(bisect_left(turns, row.seq, key=lambda turn: turn.seq), row)
         for snapshot in commit.snapshots:
@@ -193,14 +150,12 @@ class MemoryStore:
 
     def _keep_mails(self, commit: Commit) -> None:
         for row in commit.outbox:
-            arrival = len(self._outbox)
-            self._outbox.setdefault(row.mail_id, _Queued(arrival=arrival, row=row, due=row.due))
+            arrived = Queued(arrival=next(self._arrivals), row=row, due=row.due)
+            self._outbox.setdefault(row.mail_id, arrived)
         for mail_id, why in commit.cancels:
             queued = self._outbox.get(mail_id)
             if queued and queued.settled_at is None:
-                queued.unwanted = why
-                if queued.state != "submitting":
-                    queued.finish("cancelled", why, self._now())
+                queued.cancel(why, self._now())
         for mail_id in commit.reported:
             queued = self._outbox.get(mail_id)
             if queued and queued.settled_at is not None:
@@ -217,6 +172,22 @@ class MemoryStore:
         for tell_id in commit.told:
             self._tells.pop(tell_id, None)
         self._products |= {row.product_id: row for row in commit.products}
+
+    def _erase(self, customer_ids: set[CustomerId]) -> None:
+        for customer_id in customer_ids:
+            for rows in (self._journal, self._snapshots, self._alarms, self._holds):
+                rows.pop(customer_id, None)
+        self._arrived = [row for row in self._arrived if row.customer_id not in customer_ids]
+        self._quarantine = [row for row in self._quarantine if row.customer_id not in customer_ids]
+        self._tells = {
+            i: row for i, row in self._tells.items() if row.customer_id not in customer_ids
+        }
+        self._outbox = {
+            mail_id: queued
+            for mail_id, queued in self._outbox.items()
+            if queued.row.customer_id not in customer_ids
+        }
+        self._ledger.erase(customer_ids)
 
     async def due(self, now: Instant, limit: int) -> list[CustomerId]:
         async with self._turn():
@@ -235,8 +206,8 @@ class MemoryStore:
                     queued.state, queued.epoch = "queued", ""
             return [queued.claimed() for queued in others if queued.state == "submitting"]
 
-    def _queue(self) -> list[_Queued]:
-        return sorted(self._outbox.values(), key=_order)
+    def _queue(self) -> list[Queued]:
+        return sorted(self._outbox.values(), key=lambda queued: queued.order)
 
     async def claim(
         self, now: Instant, epoch: str, limit: int, lanes: tuple[int, ...], skip: frozenset[str]
@@ -273,7 +244,7 @@ class MemoryStore:
             for result in results:
                 queued = self._outbox.get(result.mail_id)
                 if queued and queued.settled_at is None:
-                    _settle(queued, result, now)
+                    queued.settle(result, now)
 
     async def next_send(
         self, lanes: tuple[int, ...], skip: frozenset[str] = frozenset()
@@ -316,6 +287,60 @@ class MemoryStore:
         async with self._turn():
             self._limiter |= tats
 
+    async def owners(self, product_ids: list[str], after: str, limit: int) -> list[CustomerId]:
+        async with self._turn():
+            return self._ledger.owners(product_ids, after, limit)
+
+    async def baskets(self, after: str, limit: int) -> list[tuple[str, tuple[str, ...]]]:
+        async with self._turn():
+            return self._ledger.baskets(after, limit)
+
+    async def buyers(self, after: str, limit: int) -> list[BuyerRow]:
+        async with self._turn():
+            return self._ledger.buyers(after, limit)
+
+    async def people(self, after: str, limit: int) -> list[CustomerId]:
+        async with self._turn():
+            people = sorted(who for who in self._journal if not who.startswith(RESERVED))
+            return [who for who in people if who > after][:limit]
+
+    async def save_cuts(self, row: CutsRow) -> None:
+        async with self._turn():
+            self._ledger.cuts[row.version] = row
+
+    async def cuts(self) -> CutsRow | None:
+        async with self._turn():
+            cuts = self._ledger.cuts
+            return cuts[max(cuts)] if cuts else None
+
+    async def broadcasts(self) -> list[BroadcastRow]:
+        async with self._turn():
+            return self._ledger.open_broadcasts()
+
+    async def advance(self, broadcast_id: str, cursor: str, *, done: bool) -> None:
+        async with self._turn():
+            known = self._ledger.broadcasts
+            if broadcast_id in known:
+                row = msgspec.structs.replace(known[broadcast_id], cursor=cursor, done=done)
+                known[broadcast_id] = row
+
+    async def spent(self, month: str) -> dict[str, int]:
+        async with self._turn():
+            return self._ledger.spent(month)
+
+    async def ratings(self, survey: str) -> list[tuple[str, int, int]]:
+        async with self._turn():
+            return self._ledger.ratings(survey)
+
+    async def suppressed(self, addresses: list[str]) -> dict[str, str]:
+        async with self._turn():
+            known = self._ledger.suppressions
+            return {address: known[address].scope for address in addresses if address in known}
+
+    async def unsuppress(self, address: str) -> None:
+        async with self._turn():
+            self._ledger.suppressions.pop(address, None)
+
     async def tells(self) -> list[TellRow]:
         async with self._turn():
             return [*self._tells.values()]
@@ -356,19 +381,18 @@ class MemoryStore:
     async def mail(self, mail_id: str) -> bytes | None:
         async with self._turn():
             queued = self._outbox.get(mail_id)
-            return queued.row.mail if queued else None
+            return queued.shown_mail if queued else None
 
     async def last_at(self) -> Instant | None:
         async with self._turn():
-            return self._last_at
+            return self._arrived[-1].at if self._arrived else None
 
     async def size(self) -> StoreSize:
         async with self._turn():
-            turns = [row for rows in self._journal.values() for row in rows]
             return StoreSize(
                 customers=len(self._journal),
-                events=len(turns),
-                facts=sum(row.count for row in turns),
+                events=len(self._arrived),
+                facts=sum(row.count for row in self._arrived),
                 alarms=len(self._alarms),
                 quarantined=len(self._quarantine),
                 held=len(self._holds),
@@ -396,16 +420,3 @@ class MemoryStore:
     async def secret(self, name: str) -> bytes:
         async with self._turn():
             return self._secrets.setdefault(name, os.urandom(32))
-
-
-def _settle(queued: _Queued, result: Settled, now: Instant) -> None:
-    queued.attempts = max(queued.attempts, result.attempts)
-    if result.state in TERMINAL:
-        queued.finish(result.state, result.response, now)
-        return
-    if queued.unwanted is not None:
-        queued.finish("cancelled", queued.unwanted, now)
-        return
-    queued.state, queued.response, queued.epoch = result.state, result.response, ""
-    if result.state == "queued":
-        queued.due, queued.attempts = result.due, result.attempts

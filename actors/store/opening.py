@@ -20,11 +20,14 @@ from ecrm.moment import Instant
 APPLICATION_ID = 0x6563726D  # "ecrm": tells our file from another program's
 BUSY_TIMEOUT = 0.2  # seconds; nobody else should be there
 # 64 MiB of page cache hold the indexes of some hundred thousand customers; with a log of 32 MiB
-# between checkpoints a page that many turns have touched is written once.
+# between checkpoints a page that many turns have touched is written once. What was deleted (erased
+# customers, the secrets of mails) is overwritten with zeros, freed pages too, where FAST would
+# leave those: settling 256 mails took 12 ms so, and 9 ms with FAST or OFF.
 PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -65536;
 PRAGMA wal_autocheckpoint = 8192;

@@ -7,6 +7,8 @@ SQLite and the twin in memory, and pass the same tests. Rules:
   cancelled half-way. So are `claim`, `submitting` and `settle`.
 - Rows carry `partition`; a turn's rows all belong to one partition (design §10).
 - `outbox` rows are unique by `mail_id`: a second insert of the same id is ignored (law 4).
+- `erase` comes last in its commit, and leaves nothing of the customer but its message ids.
+- A page is the next `limit` rows strictly after `after`, by UTF-8 bytes; "" is the start.
 - `load` answers for every id it is asked, with an empty life where nothing is known. A journal row
   without facts is not written; one whose place is taken fails the commit.
 - A failing disk is `errors.StoreBroken`.
@@ -14,222 +16,73 @@ SQLite and the twin in memory, and pass the same tests. Rules:
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
-from zlib import crc32
+from typing import Protocol
 
-import msgspec
-
+from actors.store.rows import (
+    TERMINAL,
+    AlarmRow,
+    BoughtRow,
+    BroadcastRow,
+    BuyerRow,
+    ClaimedRow,
+    Commit,
+    CutsRow,
+    DedupeRow,
+    HoldRow,
+    JournalRow,
+    KeyRow,
+    Life,
+    OutboxRow,
+    OutboxState,
+    ProductRow,
+    QuarantineRow,
+    QueueCount,
+    QueueRow,
+    RatingRow,
+    ReportRow,
+    Scope,
+    Settled,
+    SnapshotRow,
+    SpentRow,
+    StoreSize,
+    SuppressionRow,
+    TellRow,
+    partition_of,
+)
 from ecrm.moment import CustomerId, Instant, Seq
 
-# delivery.md §1.2
-OutboxState = Literal[
-    "queued", "held", "leased", "submitting",
-    "accepted", "accepted_unknown", "cancelled", "expired", "suppressed", "dead",
-]  # fmt: skip
-TERMINAL: frozenset[OutboxState] = frozenset(
-    ("accepted", "accepted_unknown", "cancelled", "expired", "suppressed", "dead")
-)
-
-
-def partition_of(customer_id: CustomerId) -> int:
-    return crc32(customer_id.encode()) % 256
-
-
-class JournalRow(msgspec.Struct, frozen=True, gc=False):
-    """One turn: the message that caused it and the facts it made, both encoded.
-
-    `seq` numbers the first of `count` facts; the next turn's `seq` is `seq + count`. A turn that
-    accepted a message but made no fact has `count == 0` and is not written.
-    """
-
-    customer_id: CustomerId
-    seq: Seq
-    count: int
-    at: Instant
-    message: bytes
-    facts: bytes
-
-
-class SnapshotRow(msgspec.Struct, frozen=True, gc=False):
-    """A customer's state after the fact before `seq`; `state_hash` is checked when read."""
-
-    customer_id: CustomerId
-    seq: Seq
-    at: Instant
-    schema: int
-    state_hash: bytes
-    state: bytes
-
-
-class AlarmRow(msgspec.Struct, frozen=True, gc=False):
-    """The earliest of a customer's timers; `due is None` removes the row."""
-
-    customer_id: CustomerId
-    due: Instant | None
-
-
-class OutboxRow(msgspec.Struct, frozen=True, gc=False):
-    """A mail waiting to be handed over. `mail` is the encoded `ecrm.mail.Mail`.
-
-    `domain` is the recipient's, for limits; `due` the earliest instant for the (next) attempt.
-    """
-
-    mail_id: str
-    customer_id: CustomerId
-    kind: str
-    programme: str
-    step: str
-    lane: int
-    domain: str
-    at: Instant
-    due: Instant
-    not_after: Instant
-    mail: bytes
-
-
-class ClaimedRow(msgspec.Struct, frozen=True, gc=False):
-    """A row this process has leased; `body` is set once the message was built before."""
-
-    mail_id: str
-    customer_id: CustomerId
-    lane: int
-    domain: str
-    due: Instant
-    not_after: Instant
-    attempts: int
-    mail: bytes
-    body: bytes | None
-
-
-class Settled(msgspec.Struct, frozen=True, gc=False):
-    """What became of one attempt. `due` is read where `state == "queued"`: try again then."""
-
-    mail_id: str
-    state: OutboxState
-    response: str = ""
-    due: Instant = Instant(0)
-    attempts: int = 0
-
-
-class ReportRow(msgspec.Struct, frozen=True, gc=False):
-    """A terminal outbox row of which its customer has not heard yet."""
-
-    mail_id: str
-    customer_id: CustomerId
-    state: OutboxState
-    response: str
-    settled_at: Instant
-
-
-class DedupeRow(msgspec.Struct, frozen=True, gc=False):
-    """A message id once seen. `key` scopes the id by the sender's name for the customer."""
-
-    key: bytes
-    customer_id: CustomerId
-    at: Instant
-    answer: bytes
-
-
-class QuarantineRow(msgspec.Struct, frozen=True, gc=False):
-    """A message on which a turn raised (law 8)."""
-
-    customer_id: CustomerId
-    at: Instant
-    message: bytes
-    traceback: str
-    version: str
-
-
-class HoldRow(msgspec.Struct, frozen=True, gc=False):
-    customer_id: CustomerId
-    at: Instant
-    reason: str
-
-
-class TellRow(msgspec.Struct, frozen=True, gc=False):
-    """A message from one customer to another, kept until the other's turn is durable."""
-
-    tell_id: str
-    customer_id: CustomerId
-    at: Instant
-    message: bytes
-
-
-class ProductRow(msgspec.Struct, frozen=True, gc=False):
-    product_id: str
-    at: Instant
-    body: bytes
-
-
-class KeyRow(msgspec.Struct, frozen=True, gc=False):
-    """A key that may come in. `secret` is the key itself (publishable) or its SHA-256 in hex."""
-
-    key_id: str
-    kind: str
-    secret: str
-    origins: str
-    at: Instant
-
-
-class Commit(msgspec.Struct):
-    """All rows of one group commit (law 2)."""
-
-    journal: list[JournalRow] = []
-    snapshots: list[SnapshotRow] = []
-    alarms: list[AlarmRow] = []
-    outbox: list[OutboxRow] = []
-    # (mail_id, why): queued, held or leased → cancelled; submitting → cancelled if it is not taken
-    cancels: list[tuple[str, str]] = []
-    reported: list[str] = []  # mail ids whose customer has heard the outcome
-    dedupe: list[DedupeRow] = []
-    quarantine: list[QuarantineRow] = []
-    holds: list[HoldRow] = []
-    tells: list[TellRow] = []
-    told: list[str] = []  # tell ids whose receiver has taken its turn
-    products: list[ProductRow] = []
-
-
-class Life(msgspec.Struct, frozen=True, gc=False):
-    """What the store knows of one customer: newest snapshots first, and the journal since
-    the older of them (all of it where there is none).
-    """
-
-    customer_id: CustomerId
-    snapshots: tuple[SnapshotRow, ...]
-    journal: tuple[JournalRow, ...]
-    held: str | None
-
-
-class QueueCount(msgspec.Struct, frozen=True, gc=False):
-    state: OutboxState
-    lane: int
-    count: int
-
-
-class QueueRow(msgspec.Struct, frozen=True, gc=False):
-    """One row of the queue as an operator sees it."""
-
-    mail_id: str
-    customer_id: CustomerId
-    kind: str
-    programme: str
-    step: str
-    lane: int
-    state: OutboxState
-    at: Instant
-    due: Instant
-    not_after: Instant
-    attempts: int
-    response: str
-
-
-class StoreSize(msgspec.Struct, frozen=True, gc=False):
-    customers: int
-    events: int
-    facts: int
-    alarms: int
-    quarantined: int
-    held: int
+__all__ = [
+    "TERMINAL",
+    "AlarmRow",
+    "BoughtRow",
+    "BroadcastRow",
+    "BuyerRow",
+    "ClaimedRow",
+    "Commit",
+    "CutsRow",
+    "DedupeRow",
+    "HoldRow",
+    "JournalRow",
+    "KeyRow",
+    "Life",
+    "OutboxRow",
+    "OutboxState",
+    "ProductRow",
+    "QuarantineRow",
+    "QueueCount",
+    "QueueRow",
+    "RatingRow",
+    "ReportRow",
+    "Scope",
+    "Settled",
+    "SnapshotRow",
+    "SpentRow",
+    "Store",
+    "StoreSize",
+    "SuppressionRow",
+    "TellRow",
+    "partition_of",
+]
 
 
 class Store(Protocol):
@@ -287,6 +140,56 @@ class Store(Protocol):
     async def limiter_state(self) -> dict[str, int]: ...
     async def save_limiter(self, tats: dict[str, int]) -> None: ...
 
+    # programmes about many customers
+    async def owners(self, product_ids: list[str], after: str, limit: int) -> list[CustomerId]:
+        """A page of the customers who bought any of these products, each once."""
+        ...
+
+    async def baskets(self, after: str, limit: int) -> list[tuple[str, tuple[str, ...]]]:
+        """A page of the orders by id, each with its products' ids in order."""
+        ...
+
+    async def buyers(self, after: str, limit: int) -> list[BuyerRow]:
+        """A page of the buyers by customer."""
+        ...
+
+    async def people(self, after: str, limit: int) -> list[CustomerId]:
+        """A page of the customers with a life, without visitors and the house's own."""
+        ...
+
+    async def save_cuts(self, row: CutsRow) -> None:
+        """Keep a version; one of the same number is replaced."""
+        ...
+
+    async def cuts(self) -> CutsRow | None:
+        """The newest version."""
+        ...
+
+    async def broadcasts(self) -> list[BroadcastRow]:
+        """Those that are not done, by (start, broadcast_id)."""
+        ...
+
+    async def advance(self, broadcast_id: str, cursor: str, *, done: bool) -> None:
+        """Remember how far a broadcast has come."""
+        ...
+
+    async def spent(self, month: str) -> dict[str, int]:
+        """What each programme spent in this month, in minor units."""
+        ...
+
+    async def ratings(self, survey: str) -> list[tuple[str, int, int]]:
+        """(week, score, how many) of a survey, by week and score."""
+        ...
+
+    # suppressions
+    async def suppressed(self, addresses: list[str]) -> dict[str, str]:
+        """The scope of each of these hashed addresses that is suppressed."""
+        ...
+
+    async def unsuppress(self, address: str) -> None:
+        """Forget that this address was suppressed, whatever the scope."""
+        ...
+
     # start-up, console, keys
     async def tells(self) -> list[TellRow]: ...
     async def products(self) -> list[ProductRow]: ...
@@ -306,7 +209,7 @@ class Store(Protocol):
         ...
 
     async def mail(self, mail_id: str) -> bytes | None:
-        """The encoded `Mail` of an outbox row, kept after the row is terminal."""
+        """The encoded `Mail` of an outbox row, also after it is terminal; never with its secret."""
         ...
 
     async def size(self) -> StoreSize: ...

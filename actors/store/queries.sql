@@ -60,16 +60,17 @@ INSERT INTO alarms (customer_id, due, partition) VALUES (:customer_id, :due, :pa
 ON CONFLICT (customer_id) DO UPDATE SET due = excluded.due;
 
 -- name: clear_alarm
--- commit
+-- commit: nothing is waited for, or the customer is erased
 DELETE FROM alarms WHERE customer_id = :customer_id;
 
 -- name: enqueue
 -- commit: the same decision never enqueues twice (law 4)
 INSERT OR IGNORE INTO outbox
-    (partition, mail_id, customer_id, kind, programme, step, lane, domain, at, due, not_after, mail)
+    (partition, mail_id, customer_id, kind, programme, step, lane, domain, at, due, not_after, mail,
+     kept)
 VALUES
     (:partition, :mail_id, :customer_id, :kind, :programme, :step, :lane, :domain, :at, :due,
-     :not_after, :mail);
+     :not_after, :mail, :kept);
 
 -- name: cancel
 -- commit: what is being submitted can no longer be stopped, but it is not tried again
@@ -113,6 +114,76 @@ DELETE FROM tells WHERE tell_id = :tell_id;
 -- commit
 INSERT INTO products (product_id, at, body) VALUES (:product_id, :at, :body)
 ON CONFLICT (product_id) DO UPDATE SET at = excluded.at, body = excluded.body;
+
+-- name: insert_bought
+-- commit
+INSERT OR IGNORE INTO bought (partition, product_id, customer_id, order_id, at)
+VALUES (:partition, :product_id, :customer_id, :order_id, :at);
+
+-- name: set_buyer
+-- commit
+INSERT OR REPLACE INTO buyers (partition, customer_id, count, total, first_at, last_at)
+VALUES (:partition, :customer_id, :count, :total, :first_at, :last_at);
+
+-- name: delete_buyer
+-- commit
+DELETE FROM buyers WHERE customer_id = :customer_id;
+
+-- name: insert_broadcast
+-- commit: a broadcast that is announced again goes on where it was
+INSERT OR IGNORE INTO broadcasts (broadcast_id, at, start, audience, message, cursor, done)
+VALUES (:broadcast_id, :at, :start, :audience, :message, :cursor, :done);
+
+-- name: add_spent
+-- commit
+INSERT INTO spent (month, programme, cost) VALUES (:month, :programme, :cost)
+ON CONFLICT (month, programme) DO UPDATE SET cost = cost + excluded.cost;
+
+-- name: add_rating
+-- commit
+INSERT INTO ratings (survey, week, score, count) VALUES (:survey, :week, :score, 1)
+ON CONFLICT (survey, week, score) DO UPDATE SET count = count + 1;
+
+-- name: suppress
+-- commit: a scope holds those of a higher rank, and is never narrowed
+INSERT INTO suppressions (address, rank, reason, at) VALUES (:address, :rank, :reason, :at)
+ON CONFLICT (address) DO UPDATE SET rank = excluded.rank, reason = excluded.reason, at = excluded.at
+WHERE excluded.rank <= rank;
+
+-- name: erase_totals
+-- commit, before the journal goes
+UPDATE totals SET
+    customers = totals.customers - min(gone.events, 1),
+    events = totals.events - gone.events,
+    facts = totals.facts - gone.facts
+FROM (
+    SELECT count(*) AS events, coalesce(sum(count), 0) AS facts
+    FROM journal WHERE customer_id = :customer_id
+) AS gone;
+
+-- name: erase_journal
+-- commit
+DELETE FROM journal WHERE customer_id = :customer_id;
+
+-- name: erase_snapshots
+-- commit
+DELETE FROM snapshots WHERE customer_id = :customer_id;
+
+-- name: erase_quarantine
+-- commit
+DELETE FROM quarantine WHERE customer_id = :customer_id;
+
+-- name: erase_tells
+-- commit: a short table, it is walked
+DELETE FROM tells WHERE customer_id = :customer_id;
+
+-- name: erase_bought
+-- commit
+DELETE FROM bought WHERE customer_id = :customer_id;
+
+-- name: erase_outbox
+-- commit: a trigger takes the bodies along and counts
+DELETE FROM outbox WHERE customer_id = :customer_id;
 
 -- name: due
 -- due: the alarm keeper
@@ -193,6 +264,74 @@ SELECT key, tat FROM limiter;
 INSERT INTO limiter (key, tat) VALUES (:key, :tat)
 ON CONFLICT (key) DO UPDATE SET tat = excluded.tat;
 
+-- name: owners
+-- owners: a broadcast to whoever bought, asked for one product at a time
+SELECT DISTINCT customer_id FROM bought
+WHERE product_id = :product_id AND customer_id > :after ORDER BY customer_id LIMIT :limit;
+
+-- name: baskets
+-- baskets: what is bought together
+SELECT DISTINCT order_id, product_id FROM bought
+WHERE order_id > :after AND order_id <= (
+    SELECT max(order_id) FROM (
+        SELECT DISTINCT order_id FROM bought
+        WHERE order_id > :after ORDER BY order_id LIMIT :limit
+    )
+)
+ORDER BY order_id, product_id;
+
+-- name: buyers
+-- buyers: the classes of all buyers
+SELECT customer_id, count, total, first_at, last_at FROM buyers
+WHERE customer_id > :after ORDER BY customer_id LIMIT :limit;
+
+-- name: people
+-- people: a broadcast to everybody. It leaps from customer to customer in the journal's index: a
+-- page took 4 ms at 1 000 000 customers however long their lives, DISTINCT 10 ms at 60 turns each.
+WITH RECURSIVE person (id) AS (
+    SELECT min(customer_id) FROM journal WHERE customer_id >= :start AND customer_id < :stop
+    UNION ALL
+    SELECT (
+        SELECT min(j.customer_id) FROM journal AS j
+        WHERE j.customer_id > person.id AND j.customer_id < :stop
+    ) FROM person WHERE id NOT NULL
+)
+SELECT id FROM person WHERE id NOT NULL LIMIT :limit;
+
+-- name: set_cuts
+-- save_cuts
+INSERT OR REPLACE INTO cuts (version, at, body) VALUES (:version, :at, :body);
+
+-- name: cuts
+-- cuts
+SELECT version, at, body FROM cuts ORDER BY version DESC LIMIT 1;
+
+-- name: broadcasts
+-- broadcasts: whoever tells them
+SELECT broadcast_id, at, start, audience, message, cursor, done FROM broadcasts
+WHERE done = 0 ORDER BY start, broadcast_id;
+
+-- name: advance
+-- advance
+UPDATE broadcasts SET cursor = :cursor, done = :done WHERE broadcast_id = :broadcast_id;
+
+-- name: spent
+-- spent: what offers may still cost this month
+SELECT programme, cost FROM spent WHERE month = :month;
+
+-- name: ratings
+-- ratings: the console
+SELECT week, score, count FROM ratings WHERE survey = :survey ORDER BY week, score;
+
+-- name: suppressed
+-- suppressed: before a mail is queued, and before it goes
+WITH wanted (id) AS (VALUES (:each))
+SELECT s.address, s.rank FROM wanted CROSS JOIN suppressions AS s ON s.address = wanted.id;
+
+-- name: unsuppress
+-- unsuppress: the console
+DELETE FROM suppressions WHERE address = :address;
+
 -- name: prune
 -- prune
 DELETE FROM dedupe WHERE key IN (
@@ -246,8 +385,8 @@ WHERE customer_id = :customer_id AND coalesce(:state, state) = state
 ORDER BY arrival DESC LIMIT :limit;
 
 -- name: mail
--- mail: the web pages and the console
-SELECT mail FROM outbox WHERE mail_id = :mail_id;
+-- mail: the web pages and the console, which never see a secret
+SELECT coalesce(kept, mail) FROM outbox WHERE mail_id = :mail_id;
 
 -- name: size
 -- size: the console
@@ -266,7 +405,7 @@ SELECT at FROM journal ORDER BY rowid DESC LIMIT 1;
 SELECT customer_id, at, reason FROM holds ORDER BY at, customer_id;
 
 -- name: release
--- release: the console
+-- release: the console; commit, where the customer is erased
 DELETE FROM holds WHERE customer_id = :customer_id;
 
 -- name: quarantined

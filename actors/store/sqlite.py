@@ -15,6 +15,8 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,10 +26,14 @@ import trio
 
 from actors.outside import Outside
 from actors.store import opening, transactions
-from actors.store.port import (
+from actors.store.rows import (
+    SCOPES,
     TERMINAL,
+    BroadcastRow,
+    BuyerRow,
     ClaimedRow,
     Commit,
+    CutsRow,
     HoldRow,
     JournalRow,
     KeyRow,
@@ -156,6 +162,48 @@ class SqliteStore:
 
     async def save_limiter(self, tats: dict[str, int]) -> None:
         await self._write("set_limiter", [{"key": key, "tat": tat} for key, tat in tats.items()])
+
+    async def owners(self, product_ids: list[str], after: str, limit: int) -> list[CustomerId]:
+        return await self._lone(partial(transactions.owners, product_ids, after, limit))
+
+    async def baskets(self, after: str, limit: int) -> list[tuple[str, tuple[str, ...]]]:
+        rows = await self._rows("baskets", after=after, limit=limit)
+        orders = groupby(rows, key=itemgetter(0))
+        return [(order_id, tuple(product_id for _, product_id in of)) for order_id, of in orders]
+
+    async def buyers(self, after: str, limit: int) -> list[BuyerRow]:
+        return [BuyerRow(*row) for row in await self._rows("buyers", after=after, limit=limit)]
+
+    async def people(self, after: str, limit: int) -> list[CustomerId]:
+        return await self._lone(partial(transactions.people, after, limit))
+
+    async def save_cuts(self, row: CutsRow) -> None:
+        await self._write("set_cuts", [msgspec.structs.asdict(row)])
+
+    async def cuts(self) -> CutsRow | None:
+        rows = await self._rows("cuts")
+        return CutsRow(*rows[0]) if rows else None
+
+    async def broadcasts(self) -> list[BroadcastRow]:
+        return [transactions.broadcast(row) for row in await self._rows("broadcasts")]
+
+    async def advance(self, broadcast_id: str, cursor: str, *, done: bool) -> None:
+        await self._write(
+            "advance", [{"broadcast_id": broadcast_id, "cursor": cursor, "done": done}]
+        )
+
+    async def spent(self, month: str) -> dict[str, int]:
+        return dict(await self._rows("spent", month=month))
+
+    async def ratings(self, survey: str) -> list[tuple[str, int, int]]:
+        return await self._rows("ratings", survey=survey)
+
+    async def suppressed(self, addresses: list[str]) -> dict[str, str]:
+        rows = await self._lone(partial(transactions.rows_for, "suppressed", addresses))
+        return {address: SCOPES[rank] for address, rank in rows}
+
+    async def unsuppress(self, address: str) -> None:
+        await self._write("unsuppress", [{"address": address}])
 
     async def tells(self) -> list[TellRow]:
         return [TellRow(*row) for row in await self._rows("tells")]

@@ -14,9 +14,14 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 from aiosqlite import Connection
+from msgspec.structs import asdict
 
-from actors.store.port import (
+from actors.store.rows import (
+    SCOPES,
     AlarmRow,
+    BoughtRow,
+    BroadcastRow,
+    BuyerRow,
     ClaimedRow,
     Commit,
     DedupeRow,
@@ -26,19 +31,29 @@ from actors.store.port import (
     OutboxRow,
     QuarantineRow,
     SnapshotRow,
+    SuppressionRow,
     TellRow,
     partition_of,
 )
 from actors.store.statements import Value, for_each, named
 from ecrm.moment import CustomerId, Instant
+from proto.envelope import RESERVED
 
 T = TypeVar("T")
 Params = Mapping[str, Value]
+Write: TypeAlias = tuple[str, Sequence[Params]]
 Row: TypeAlias = Any  # a tuple; what its columns hold, the schema says
 Work = Callable[[Connection], Coroutine[object, None, T]]
 OfCustomer = (
     JournalRow | SnapshotRow | AlarmRow | OutboxRow | DedupeRow | QuarantineRow | HoldRow | TellRow
-)
+    | BoughtRow | BuyerRow
+)  # fmt: skip
+
+# What goes with an erased customer. The journal is counted before it goes.
+ERASURES = (
+    "erase_totals", "erase_journal", "erase_snapshots", "clear_alarm", "erase_quarantine",
+    "release", "erase_tells", "erase_bought", "delete_buyer", "erase_outbox",
+)  # fmt: skip
 
 
 async def whole(work: Work[T], db: Connection) -> T:
@@ -66,7 +81,7 @@ async def rows_for(name: str, values: Sequence[Value], db: Connection) -> list[R
     return found
 
 
-async def write(writes: Iterable[tuple[str, Sequence[Params]]], db: Connection) -> int:
+async def write(writes: Iterable[Write], db: Connection) -> int:
     """Run each statement over its rows, in this order; how many rows changed."""
     changed = 0
     for name, many in writes:
@@ -105,15 +120,13 @@ def _oldest_first(row: JournalRow) -> int:
 
 async def commit(commit: Commit, now: Instant, db: Connection) -> None:
     turns = [row for row in commit.journal if row.count]
-    alarms = {row.customer_id: row for row in commit.alarms}.values()  # the last one counts
     await _count(turns, db)
     await write(
         [
             ("insert_journal", [bound(row) for row in turns]),
             ("insert_snapshot", [bound(row) for row in commit.snapshots]),
             ("forget_snapshots", [bound(row) for row in commit.snapshots]),
-            ("set_alarm", [bound(row) for row in alarms if row.due is not None]),
-            ("clear_alarm", [bound(row) for row in alarms if row.due is None]),
+            *_alarms(commit.alarms),
             ("enqueue", [bound(row) for row in commit.outbox]),
             ("cancel", [{"mail_id": i, "why": why, "now": now} for i, why in commit.cancels]),
             ("set_reported", [{"mail_id": mail_id} for mail_id in commit.reported]),
@@ -122,10 +135,38 @@ async def commit(commit: Commit, now: Instant, db: Connection) -> None:
             ("insert_hold", [bound(row) for row in commit.holds]),
             ("insert_tell", [bound(row) for row in commit.tells]),
             ("delete_tell", [{"tell_id": tell_id} for tell_id in commit.told]),
-            ("set_product", [msgspec.structs.asdict(row) for row in commit.products]),
+            ("set_product", [asdict(row) for row in commit.products]),
+            *_books(commit),
+            *_erasures(commit.erase),
         ],
         db,
     )
+
+
+def _alarms(rows: list[AlarmRow]) -> list[Write]:
+    last = {row.customer_id: row for row in rows}.values()
+    return [
+        ("set_alarm", [bound(row) for row in last if row.due is not None]),
+        ("clear_alarm", [bound(row) for row in last if row.due is None]),
+    ]
+
+
+def _books(commit: Commit) -> list[Write]:
+    buyers = {row.customer_id: row for row in commit.buyers}.values()  # the last one counts
+    return [
+        ("insert_bought", [bound(row) for row in commit.bought]),
+        ("set_buyer", [bound(row) for row in buyers if row.count]),
+        ("delete_buyer", [bound(row) for row in buyers if not row.count]),
+        ("insert_broadcast", [_announced(row) for row in commit.broadcasts]),
+        ("add_spent", [asdict(row) for row in commit.spent]),
+        ("add_rating", [asdict(row) for row in commit.ratings]),
+        ("suppress", [_ranked(row) for row in commit.suppressions]),
+    ]
+
+
+def _erasures(customer_ids: list[CustomerId]) -> list[Write]:
+    who: list[Params] = [{"customer_id": each} for each in dict.fromkeys(customer_ids)]
+    return [(name, who) for name in ERASURES]
 
 
 async def _count(turns: list[JournalRow], db: Connection) -> None:
@@ -141,9 +182,48 @@ async def _count(turns: list[JournalRow], db: Connection) -> None:
 
 def bound(row: OfCustomer) -> Params:
     """The row's fields by name, and its partition."""
-    params = msgspec.structs.asdict(row)
+    params = asdict(row)
     params["partition"] = partition_of(row.customer_id)
     return params
+
+
+def _announced(row: BroadcastRow) -> Params:
+    return {**asdict(row), "audience": msgspec.json.encode(row.audience).decode()}
+
+
+def broadcast(row: Row) -> BroadcastRow:
+    broadcast_id, at, start, listed, message, cursor, done = row
+    audience = msgspec.json.decode(listed, type=tuple[str, ...])
+    return BroadcastRow(broadcast_id, at, start, audience, message, cursor, bool(done))
+
+
+def _ranked(row: SuppressionRow) -> Params:
+    return {**asdict(row), "rank": SCOPES.index(row.scope)}
+
+
+async def owners(
+    product_ids: list[str], after: str, limit: int, db: Connection
+) -> list[CustomerId]:
+    """Product by product: so that each walks the index in its order, and stops at the limit."""
+    found: set[CustomerId] = set()
+    for product_id in product_ids:
+        params: Params = {"product_id": product_id, "after": after, "limit": limit}
+        found.update(customer_id for (customer_id,) in await rows("owners", params, db))
+    return sorted(found)[:limit]
+
+
+async def people(after: str, limit: int, db: Connection) -> list[CustomerId]:
+    """What lies between the reserved prefixes, part by part: visitors may be many."""
+    found: list[CustomerId] = []
+    start = after + "\0"  # the first id there can be
+    for prefix in (*sorted(RESERVED), None):
+        stop = b"" if prefix is None else prefix  # every text comes before a blob
+        params: Params = {"start": start, "stop": stop, "limit": limit - len(found)}
+        found += [customer_id for (customer_id,) in await rows("people", params, db)]
+        if len(found) == limit or prefix is None:
+            break
+        start = max(start, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+    return found
 
 
 async def reclaim(epoch: str, db: Connection) -> list[ClaimedRow]:

@@ -1,4 +1,4 @@
-"""The catalogue: what a bare product id is completed with, and what it never overrides."""
+"""The catalogue: what it remembers, what a bare product id is completed with, what turns are given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from actors.catalogue import Catalogue
 from actors.store.memory import MemoryStore
-from actors.store.port import Commit
+from actors.store.port import Commit, ProductRow
+from ecrm.catalogue import Taste
 from ecrm.moment import Instant
 from proto import envelope, events
 
@@ -95,3 +96,68 @@ async def test_a_later_start_knows_what_an_earlier_one_was_told(catalogue):
     message = about(events.ProductAdded(product_id="cup"))
     assert later.enrich(message) == catalogue.enrich(message)
     assert later.upsert(events.ProductUpserted(product_id="cup"), Instant(2)).body == row.body
+
+
+async def test_a_row_of_an_earlier_release_is_read():
+    """As written before there were relations: msgpack, tagged with the event's name."""
+    body = (
+        b"\x84\xa6$event\xb0Product Upserted\xaaproduct_id\xa3cup\xa4name\xa5Tasse\xa5price\xcb@2"
+        b"\x00\x00\x00\x00\x00\x00"
+    )
+    store = MemoryStore(lambda: Instant(0))
+    await store.commit(Commit(products=[ProductRow("cup", Instant(1), body)]))
+    catalogue = Catalogue()
+    await catalogue.load(store)
+    cup = catalogue.get("cup")
+    assert (cup.name, cup.price, cup.currency, cup.in_stock) == ("Tasse", 1_800, "EUR", True)
+
+
+def test_a_price_without_a_currency_is_in_the_shops():
+    catalogue = Catalogue("JPY")
+    catalogue.upsert(events.ProductUpserted(product_id="cup", price=1800), Instant(1))
+    assert (catalogue.get("cup").price, catalogue.get("cup").currency) == (1_800, "JPY")
+
+
+TASTE = Taste(had=frozenset(("cup",)), recent=("cup",))
+
+
+def proposed(catalogue, relation):
+    found = catalogue.shelf(TASTE, (relation,)).proposals.get(relation, ())
+    return [proposal.product_id for proposal in found]
+
+
+def test_a_turn_is_given_what_was_told(catalogue):
+    assert proposed(catalogue, "complements") == []
+    catalogue.upsert(events.ProductUpserted(product_id="tray", name="Tray", price=39), Instant(2))
+    assert proposed(catalogue, "complements") == ["tray"]
+    shelf = catalogue.shelf(TASTE, (), mentioned=("tray",))
+    assert sorted(shelf.known) == ["cup", "tray"]
+
+
+def test_what_is_told_of_a_product_later_does_not_lose_what_it_goes_with(catalogue):
+    catalogue.upsert(events.ProductUpserted(product_id="tray", name="Tray", price=39), Instant(2))
+    catalogue.upsert(events.ProductUpserted(product_id="cup", price=16.0), Instant(3))
+    assert proposed(catalogue, "complements") == ["tray"]
+    catalogue.upsert(events.ProductUpserted(product_id="tray", in_stock=False), Instant(4))
+    assert proposed(catalogue, "complements") == []
+    catalogue.upsert(events.ProductUpserted(product_id="tray", in_stock=True), Instant(5))
+    assert proposed(catalogue, "complements") == ["tray"]
+
+
+def test_what_orders_teach_is_proposed(catalogue):
+    catalogue.upsert(events.ProductUpserted(product_id="tea", name="Tea", price=9), Instant(2))
+    for basket in [["cup", "tea"]] * 3 + [["tray"]] * 5:
+        catalogue.learn(basket)
+    assert proposed(catalogue, "bought_with") == ["tea"]
+    catalogue.relearn([["tray"]])
+    assert proposed(catalogue, "bought_with") == []
+
+
+def test_a_release_finds_the_editions_before_it(catalogue):
+    for edition in (24, 25, 26):
+        told = events.ProductUpserted(
+            product_id=f"fifa-{edition}", series_id="fifa", edition=edition
+        )
+        catalogue.upsert(told, Instant(2))
+    assert catalogue.earlier_editions("fifa-26") == ("fifa-25", "fifa-24")
+    assert catalogue.earlier_editions("cup", "fifa", "25") == ("fifa-24",)

@@ -10,6 +10,8 @@ import email
 import email.policy
 import os
 import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
@@ -20,7 +22,7 @@ from actors.compose import Composer, Message
 from actors.templates import Templates
 from ecrm import errors, links
 from ecrm.links import Link, LinkKey, LinkKeys
-from ecrm.mail import Mail, ShownLine, ShownPerson
+from ecrm.mail import Mail, Proposal, Relation, ShownLine, ShownOffer, ShownPerson
 from ecrm.moment import Instant, parse_instant
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +47,59 @@ def with_lines(mail: Mail, *lines: ShownLine) -> Mail:
 
 def made(template: str, amount: samples.Amount = "full", locale: str = "fr-FR", **more) -> Message:
     return COMPOSER.compose(changed(samples.sample(template, amount, locale), **more))
+
+
+# words that only one of the two languages has, and that hardly a sentence does without
+WORDS = {
+    "fr-FR": {"the", "your", "you", "our", "we", "and", "with", "of", "is", "are", "this", "that"},
+    "en-GB": {"le", "la", "les", "des", "une", "votre", "vos", "vous", "nous", "est", "et", "avec"},
+}
+
+
+class Visible(HTMLParser):
+    """What a reader of the HTML part sees or hears."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._styled = False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self._styled = tag == "style"
+        self.words += [text for name, text in attrs if name in {"alt", "title"} and text]
+
+    def handle_data(self, data):
+        self.words += [] if self._styled else [data]
+
+
+def typed(value: object) -> Iterator[str]:
+    """The texts of a customer or a shop, which may be in any language."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from typed(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from typed(one)
+
+
+def spoken(mail: Mail, message: Message) -> set[str]:
+    """The words of a mail that are ours."""
+    text = " ".join((message.subject, message.text, *Visible(message.html).words))
+    shown = {*typed(msgspec.to_builtins(mail.values)), *typed(msgspec.to_builtins(samples.SHOP))}
+    for other in sorted(shown, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(other)}(?!\w)", " ", text)
+    text = re.sub(r"\S+://\S+|\S+@\S+", " ", text)
+    return set(re.findall(r"[^\W\d_]+", text.lower()))
+
+
+def proposed(relation: Relation, because: str = "La lampe", **more) -> str:
+    proposal = Proposal("g1", relation, because, "Un article", 1290, "EUR", **more)
+    mail = samples.sample("newsletter/news")
+    message = COMPOSER.compose(with_values(mail, cart=None, viewed=(), proposals=(proposal,)))
+    return message.text.partition("Nous avons pensé à vous\n\n")[2].partition("\n\n")[0]
 
 
 def tokens(text: str, path: str) -> list[str]:
@@ -348,3 +403,126 @@ def test_a_mail_composed_again_much_later_is_the_same():
     assert COMPOSER.compose(changed(mail, not_after=Instant(mail.not_after + 10**10))).bytes == (
         COMPOSER.compose(mail).bytes
     )
+
+
+@pytest.mark.parametrize("name", TEMPLATES.names)
+@pytest.mark.parametrize("locale", sorted(WORDS))
+def test_no_mail_mixes_two_languages(name, locale):
+    for amount in ("full", "bare"):
+        words = spoken(samples.sample(name, amount, locale), made(name, amount, locale))
+        assert words & WORDS[locale] == set()
+
+
+def test_a_mail_in_the_wrong_language_would_be_noticed():
+    for locale, other in (("fr-FR", "en-GB"), ("en-GB", "fr-FR")):
+        words = spoken(samples.sample(CART, locale=other), made(CART, locale=other))
+        assert len(words & WORDS[locale]) >= 5
+
+
+@pytest.mark.parametrize(
+    ("offer", "shown"),
+    [
+        (
+            ShownOffer("CODE", 10, samples.TONIGHT),
+            [
+                "−10 % avec le code CODE",
+                "valable aujourd’hui seulement, jeudi 5 mars 2026, jusqu’à 23:59",
+            ],
+        ),
+        (
+            ShownOffer("CODE", 15, samples.NEXT_WEEK, today=False),
+            ["−15 % avec le code CODE", "valable jusqu’au jeudi 12 mars 2026, 23:59"],
+        ),
+        (
+            ShownOffer("CODE", 0, samples.NEXT_WEEK, 1500, 12000, "EUR", today=False),
+            [
+                "−15,00 € avec le code CODE",
+                "dès 120,00 € d’achat",
+                "valable jusqu’au jeudi 12 mars 2026, 23:59",
+            ],
+        ),
+    ],
+)
+def test_an_offer_says_what_it_takes_off_from_which_sum_and_until_when(offer, shown):
+    message = COMPOSER.compose(with_values(samples.sample("cart/offer"), offer=offer))
+    text = message.text.replace("\u00a0", " ")
+    assert [line[2:] for line in text.splitlines() if line.startswith("* ")] == shown
+    for part in shown:
+        assert part.partition(" avec")[0] in message.html.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    ("relation", "reason"),
+    [
+        ("complements", "S’accorde avec La lampe"),
+        ("services", "Pour La lampe"),
+        ("same_creator", "Du même créateur que La lampe"),
+        ("series", "La nouvelle édition de La lampe"),
+        ("affinity", "Parce que vous avez choisi La lampe"),
+        ("bought_with", "Souvent acheté avec La lampe"),
+    ],
+)
+def test_a_proposal_says_why(relation, reason):
+    assert proposed(relation) == f"- Un article – 12,90\u00a0€\n  {reason}"
+
+
+def test_a_proposal_without_a_reason_gives_none_and_one_with_an_address_leads_there():
+    assert proposed("affinity", "") == "- Un article – 12,90\u00a0€"
+    shown = proposed("services", "La lampe", url="https://a.example/g1")
+    assert shown == "- Un article – 12,90\u00a0€\n  Pour La lampe\n  https://a.example/g1"
+
+
+def test_a_confirmation_proposes_products_or_else_the_shop():
+    mail = samples.sample(ORDER)
+    proposals, none = COMPOSER.compose(mail).text, COMPOSER.compose(with_values(mail, proposals=()))
+    assert proposals.index("Garantie cinq ans") < proposals.index("Ampoule à filament")
+    assert "Voir ce qui va avec" not in proposals
+    assert "Un accessoire, une recharge" in none.text
+    assert "Un accessoire, une recharge" not in proposals
+
+
+def test_no_more_than_six_products_are_proposed():
+    message = made("newsletter/news", "long")
+    block = message.text.partition("Nous avons pensé à vous")[2].partition("Vous avez regardé")[0]
+    assert block.count("\n- ") == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "ways"),
+    [
+        (CART, "Vous recevez cette lettre parce que vous avez un compte", "puv"),
+        (ORDER, "Vous recevez ce message parce qu’il concerne votre compte", "pv"),
+        ("digest/digest", "Vous recevez ce message parce que vous avez demandé", "pv"),
+        ("invitation/invitation", "Anne nous a demandé de vous écrire une seule fois", "u"),
+        ("verification/code", "Vous recevez ce message parce qu’il concerne votre compte", ""),
+    ],
+)
+def test_a_footer_says_why_one_has_this_mail_and_shows_the_ways_that_fit(name, said, ways):
+    message = made(name)
+    for part in (message.text, message.html):
+        assert said in part
+        assert "".join(path for path in "puv" if tokens(part, path)) == ways
+
+
+def test_an_answer_in_one_click_names_the_choice():
+    mail = samples.sample("question/question")
+    for choice in (1, 2, 3):
+        (token,) = tokens(COMPOSER.links(mail).prefer(choice), "p")
+        assert links.read(KEYS, "preferences", token) == Link(mail.mail_id, choice)
+
+
+@pytest.mark.parametrize("cadence", ["daily", "weekly", "monthly"])
+def test_a_digest_says_its_rhythm_and_counts_what_it_leaves_out(cadence):
+    mail = samples.sample("digest/digest", "long", "en-GB")
+    digest = changed(mail.values.digest, cadence=cadence)
+    message = COMPOSER.compose(with_values(mail, digest=digest))
+    word = {"daily": "day", "weekly": "week", "monthly": "month"}[cadence]
+    assert message.subject == f"Your {word} at Maison Arbel"
+    for line in ("80 new comments", "and 72 earlier ones", "and 32 later ones"):
+        assert line in message.text.splitlines()
+
+
+def test_a_newsletter_without_a_subject_of_its_own_has_ours():
+    assert made("newsletter/news").subject == "Le printemps à l’atelier"
+    assert made("newsletter/news", "bare").subject == "Du nouveau chez Maison Arbel"
+    assert made("newsletter/news", "bare", "en-GB").subject == "What is new at Maison Arbel"

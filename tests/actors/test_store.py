@@ -18,7 +18,11 @@ from actors.store.memory import MemoryStore
 from actors.store.port import (
     TERMINAL,
     AlarmRow,
+    BoughtRow,
+    BroadcastRow,
+    BuyerRow,
     Commit,
+    CutsRow,
     DedupeRow,
     HoldRow,
     JournalRow,
@@ -28,10 +32,13 @@ from actors.store.port import (
     ProductRow,
     QuarantineRow,
     QueueCount,
+    RatingRow,
     ReportRow,
     Settled,
     SnapshotRow,
+    SpentRow,
     StoreSize,
+    SuppressionRow,
     TellRow,
 )
 from actors.store.sqlite import open_store
@@ -55,8 +62,13 @@ async def opened(kind, folder):
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def store(request, tmp_path):
-    async with opened(request.param, tmp_path) as made:
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+async def store(kind, tmp_path):
+    async with opened(kind, tmp_path) as made:
         yield made
 
 
@@ -69,7 +81,7 @@ def snapshot(customer_id, seq, state=b"state"):
     return SnapshotRow(customer_id, seq, NOW + seq, 3, b"hash", state)
 
 
-def mail(mail_id, *, customer_id="ana", lane=1, due=NOW, domain="example.org", at=NOW):
+def mail(mail_id, *, customer_id="ana", lane=1, due=NOW, domain="example.org", at=NOW, kept=None):
     return OutboxRow(
         mail_id=mail_id,
         customer_id=customer_id,
@@ -82,11 +94,36 @@ def mail(mail_id, *, customer_id="ana", lane=1, due=NOW, domain="example.org", a
         due=due,
         not_after=NOW + 10_000,
         mail=b"mail " + mail_id.encode(),
+        kept=kept,
     )
 
 
 def dedupe(key, at=NOW, answer=b"ok"):
     return DedupeRow(key, "ana", at, answer)
+
+
+def bought(product_id, customer_id="ana", order_id="o1", at=NOW):
+    return BoughtRow(product_id, customer_id, order_id, at)
+
+
+def buyer(customer_id, count=1, total=1999):
+    return BuyerRow(customer_id, count, total, NOW - count, NOW)
+
+
+def broadcast(broadcast_id, start=NOW, audience=(), cursor="", done=False):
+    return BroadcastRow(broadcast_id, NOW, start, audience, b"message", cursor, done)
+
+
+def suppression(address, scope, reason="bounced", at=NOW):
+    return SuppressionRow(address, scope, reason, at)
+
+
+async def pages(read, limit, key=lambda row: row):
+    """All pages up to the first that is not full."""
+    found = [await read("", limit)]
+    while len(found[-1]) == limit:
+        found.append(await read(key(found[-1][-1]), limit))
+    return found
 
 
 async def claimed(store, limit=100, now=NOW, lanes=LANES, skip=NOBODY, epoch="boot"):
@@ -413,6 +450,13 @@ async def test_bytes_submitted_anew_replace_the_former(store):
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
+async def test_a_mail_that_ends_loses_its_secret(store, state):
+    await store.commit(Commit(outbox=[mail("m1", kept=b"hidden"), mail("m2")]))
+    await store.settle(NOW, [Settled("m1", state), Settled("m2", state)])
+    assert [await store.mail("m1"), await store.mail("m2")] == [b"hidden", b"mail m2"]
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL))
 async def test_a_settled_row_stays_as_it_is(store, state):
     await store.commit(Commit(outbox=[mail("m1")]))
     await claimed(store)
@@ -514,6 +558,373 @@ async def test_limits_are_remembered_by_key(store):
     await store.save_limiter({"all": 1, "example.org": 2})
     await store.save_limiter({"all": 3})
     assert await store.limiter_state() == {"all": 3, "example.org": 2}
+
+
+# secrets
+
+
+async def test_whoever_looks_at_a_mail_never_sees_its_secret_and_delivery_does(store):
+    await store.commit(Commit(outbox=[mail("m1", kept=b"hidden"), mail("m2")]))
+    assert [await store.mail("m1"), await store.mail("m2")] == [b"hidden", b"mail m2"]
+    rows = await store.claim(NOW, "before", 9, LANES, NOBODY)
+    assert [row.mail for row in rows] == [b"mail m1", b"mail m2"]
+    await store.submitting([("m1", b"bytes")], "before")
+    [in_doubt] = await store.reclaim("boot")
+    assert (in_doubt.mail, await store.mail("m1")) == (b"mail m1", b"hidden")
+
+
+async def test_a_secret_survives_a_retry_and_a_hold(store):
+    await store.commit(Commit(outbox=[mail("m1", kept=b"hidden")]))
+    await claimed(store)
+    await store.settle(NOW, [Settled("m1", "held", "paused")])
+    await store.settle(NOW, [Settled("m1", "queued", "", NOW, 1)])
+    [row] = await store.claim(NOW, "boot", 9, LANES, NOBODY)
+    assert (row.mail, await store.mail("m1")) == (b"mail m1", b"hidden")
+
+
+async def test_a_mail_that_is_queued_again_keeps_what_it_had(store):
+    await store.commit(Commit(outbox=[mail("m1", kept=b"hidden")]))
+    await store.settle(NOW, [Settled("m1", "accepted")])
+    await store.commit(Commit(outbox=[mail("m1", kept=b"other")]))
+    assert await store.mail("m1") == b"hidden"
+
+
+# sales
+
+
+async def test_owners_are_the_customers_of_any_of_the_products_each_once(store):
+    rows = [
+        bought("p1", "eve", "o1"),
+        bought("p1", "ana", "o2"),
+        bought("p1", "ana", "o3"),
+        bought("p2", "ana", "o3"),
+        bought("p2", "bea", "o4"),
+        bought("p3", "kim", "o5"),
+    ]
+    await store.commit(Commit(bought=rows))
+    assert await store.owners(["p1", "p2"], "", 9) == ["ana", "bea", "eve"]
+    assert await store.owners(["p2", "p2", "p1"], "ana", 9) == ["bea", "eve"]
+    assert await store.owners(["p1", "p2"], "ana", 1) == ["bea"]
+    assert [await store.owners(["p4"], "", 9), await store.owners([], "", 9)] == [[], []]
+
+
+async def test_owners_come_in_pages_of_every_customer_once(store):
+    names = [f"é{n:03}" if n % 2 else f"z{n:03}" for n in range(100)]
+    rows = [bought(f"p{n % 3}", name, f"o{n}") for n, name in enumerate(names)]
+    await store.commit(Commit(bought=[*rows, *(bought("p0", name, "again") for name in names)]))
+    found = await pages(lambda after, limit: store.owners(["p0", "p1", "p2"], after, limit), 30)
+    assert [len(page) for page in found] == [30, 30, 30, 10]
+    assert [name for page in found for name in page] == sorted(names)
+
+
+async def test_a_purchase_told_twice_is_one(store):
+    await store.commit(Commit(bought=[bought("p1"), bought("p1", at=NOW + 1)]))
+    await store.commit(Commit(bought=[bought("p1", at=NOW + 2)]))
+    assert await store.owners(["p1"], "", 9) == ["ana"]
+    assert await store.baskets("", 9) == [("o1", ("p1",))]
+
+
+async def test_baskets_are_orders_with_their_products_in_order(store):
+    rows = [bought("p2", order_id="o1"), bought("p1", order_id="o1"), bought("p1", order_id="o2")]
+    await store.commit(Commit(bought=rows))
+    assert await store.baskets("", 9) == [("o1", ("p1", "p2")), ("o2", ("p1",))]
+    assert await store.baskets("o1", 9) == [("o2", ("p1",))]
+    assert [await store.baskets("o2", 9), await store.baskets("", 0)] == [[], []]
+
+
+async def test_an_order_of_two_customers_is_one_basket(store):
+    await store.commit(Commit(bought=[bought("p1", "ana"), bought("p1", "bea")]))
+    assert await store.baskets("", 9) == [("o1", ("p1",))]
+
+
+async def test_a_page_of_baskets_never_cuts_one_in_two(store):
+    rows = [bought(f"p{p}", order_id=f"o{o}") for o in range(5) for p in range(4)]
+    await store.commit(Commit(bought=rows))
+    found = await pages(store.baskets, 2, key=lambda basket: basket[0])
+    everything = tuple(f"p{p}" for p in range(4))
+    assert found == [
+        [("o0", everything), ("o1", everything)],
+        [("o2", everything), ("o3", everything)],
+        [("o4", everything)],
+    ]
+
+
+async def test_a_buyer_is_what_was_last_said_of_it(store):
+    await store.commit(Commit(buyers=[buyer("bea"), buyer("ana"), buyer("eve")]))
+    await store.commit(Commit(buyers=[buyer("ana", 2), buyer("ana", 3), buyer("eve", 0)]))
+    assert await store.buyers("", 9) == [buyer("ana", 3), buyer("bea")]
+    assert [await store.buyers("", 1), await store.buyers("ana", 9)] == [
+        [buyer("ana", 3)],
+        [buyer("bea")],
+    ]
+
+
+@pytest.mark.parametrize("last", [0, 5])
+async def test_the_last_of_several_words_on_a_buyer_in_one_commit_counts(store, last):
+    await store.commit(Commit(buyers=[buyer("ana", 0), buyer("ana", 1), buyer("ana", last)]))
+    assert await store.buyers("", 9) == ([buyer("ana", last)] if last else [])
+
+
+async def test_the_newest_cuts_are_read(store):
+    assert await store.cuts() is None
+    for version, body in ((2, b"two"), (1, b"one"), (3, b"three"), (3, b"again")):
+        await store.save_cuts(CutsRow(version, NOW, body))
+    assert await store.cuts() == CutsRow(3, NOW, b"again")
+
+
+# broadcasts
+
+
+async def test_broadcasts_come_by_start_until_they_are_done(store):
+    rows = [
+        broadcast("b", NOW + 1),
+        broadcast("c", NOW, audience=("p2", "p1")),
+        broadcast("a", NOW + 1),
+        broadcast("over", done=True),
+    ]
+    await store.commit(Commit(broadcasts=rows))
+    assert await store.broadcasts() == [rows[1], rows[2], rows[0]]
+    await store.advance("c", "kim", done=True)
+    assert await store.broadcasts() == [rows[2], rows[0]]
+
+
+async def test_a_broadcast_announced_again_goes_on_where_it_was(store):
+    await store.commit(Commit(broadcasts=[broadcast("a"), broadcast("b")]))
+    await store.advance("a", "ana", done=False)
+    await store.advance("b", "zoe", done=True)
+    await store.advance("unknown", "ana", done=False)
+    await store.commit(Commit(broadcasts=[broadcast("a", NOW + 9), broadcast("b")]))
+    assert await store.broadcasts() == [broadcast("a", cursor="ana")]
+
+
+async def test_people_are_all_customers_with_a_life_but_visitors_and_the_house(store):
+    people = [
+        "Zoe",
+        "ana",
+        "nul",
+        "nul\0",
+        "nul\0x",
+        "shop",
+        "shop;",
+        "visitor",
+        "visitor;",
+        "é",
+        "😀",
+    ]
+    others = ["shop:", "shop:x", "visitor:", "visitor:\U0010ffff", "visitor:1"]
+    turns = [turn(who, n) for who in [*people, *others] for n in range(3)]
+    await store.commit(Commit(journal=turns, bought=[bought("p1", "only a purchase")]))
+    assert await store.people("", 99) == people
+    for limit in (1, 2, 3, 5):
+        found = await pages(store.people, limit)
+        assert [who for page in found for who in page] == people
+    assert await store.people("shop:x", 1) == ["shop;"]
+    assert [await store.people("😀", 9), await store.people("", 0)] == [[], []]
+
+
+async def test_nobody_is_there_in_an_empty_store(store):
+    assert await store.people("", 9) == []
+    await store.commit(Commit(journal=[turn("visitor:1", 0)]))
+    assert await store.people("", 9) == []
+
+
+# counts
+
+
+async def test_what_a_programme_spends_in_a_month_adds_up(store):
+    rows = [SpentRow("cart", "2026-03", 200), SpentRow("cart", "2026-03", 50)]
+    await store.commit(Commit(spent=[*rows, SpentRow("review", "2026-03", 5)]))
+    await store.commit(
+        Commit(spent=[SpentRow("cart", "2026-03", 1), SpentRow("cart", "2026-04", 7)])
+    )
+    assert await store.spent("2026-03") == {"cart": 251, "review": 5}
+    assert [await store.spent("2026-04"), await store.spent("2026-05")] == [{"cart": 7}, {}]
+
+
+async def test_ratings_are_counted_by_week_and_score(store):
+    rows = [RatingRow("site", "2026-W10", 5), RatingRow("site", "2026-W09", 4)]
+    await store.commit(Commit(ratings=[*rows, *rows, RatingRow("site", "2026-W10", 1)]))
+    await store.commit(Commit(ratings=[rows[0], RatingRow("support", "2026-W10", 3)]))
+    assert await store.ratings("site") == [
+        ("2026-W09", 4, 2),
+        ("2026-W10", 1, 1),
+        ("2026-W10", 5, 3),
+    ]
+    assert await store.ratings("parcel") == []
+
+
+# suppressions
+
+
+async def test_an_address_is_suppressed_until_it_is_not(store):
+    rows = [
+        suppression("aa", "all"),
+        suppression("bb", "marketing"),
+        suppression("cc", "invitation"),
+    ]
+    await store.commit(Commit(suppressions=rows))
+    assert await store.suppressed(["aa", "bb", "cc", "dd", "aa"]) == {
+        "aa": "all",
+        "bb": "marketing",
+        "cc": "invitation",
+    }
+    await store.unsuppress("aa")
+    await store.unsuppress("unknown")
+    assert await store.suppressed(["aa", "bb"]) == {"bb": "marketing"}
+    assert await store.suppressed([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "left"),
+    [
+        ("all", "marketing", "all"),
+        ("all", "invitation", "all"),
+        ("marketing", "invitation", "marketing"),
+        ("marketing", "marketing", "marketing"),
+        ("invitation", "marketing", "marketing"),
+        ("marketing", "all", "all"),
+    ],
+)
+async def test_a_suppression_is_widened_and_never_narrowed(store, first, then, left):
+    await store.commit(Commit(suppressions=[suppression("aa", first)]))
+    await store.commit(Commit(suppressions=[suppression("aa", then)]))
+    assert await store.suppressed(["aa"]) == {"aa": left}
+
+
+async def test_more_addresses_than_one_question_holds_are_all_looked_up(store):
+    rows = [suppression(f"{n:04x}", "all") for n in range(600)]
+    await store.commit(Commit(suppressions=rows))
+    assert await store.suppressed([row.address for row in rows]) == {
+        row.address: "all" for row in rows
+    }
+
+
+# erasure
+
+
+def life(who):
+    """Something of everything that a store keeps of a customer."""
+    return Commit(
+        journal=[turn(who, 0, 2), turn(who, 2)],
+        snapshots=[snapshot(who, 2)],
+        alarms=[AlarmRow(who, NOW)],
+        outbox=[mail(f"{who} {n}", customer_id=who, lane=n % 4) for n in range(3)],
+        quarantine=[QuarantineRow(who, NOW, b"m", "Traceback", "0.1")],
+        holds=[HoldRow(who, NOW, "why")],
+        tells=[TellRow(f"tell {who}", who, NOW, b"")],
+        bought=[bought("p1", who, f"order of {who}")],
+        buyers=[buyer(who)],
+        dedupe=[DedupeRow(who.encode(), who, NOW, b"ok")],
+        spent=[SpentRow("cart", "2026-03", 10)],
+        ratings=[RatingRow("site", "2026-W10", 5)],
+        suppressions=[suppression(f"hash of {who}", "all")],
+    )
+
+
+async def of_customers(store):
+    """All that names customers."""
+    return [
+        await store.load(["ana", "bea"]),
+        await store.last_at(),
+        await store.due(NOW, 9),
+        await store.queue_rows(None, None, 9),
+        await store.queue_counts(),
+        await store.unreported(9),
+        await store.quarantined(9),
+        await store.holds(),
+        await store.tells(),
+        await store.owners(["p1"], "", 9),
+        await store.baskets("", 9),
+        await store.buyers("", 9),
+        await store.people("", 9),
+        await store.size(),
+    ]
+
+
+@pytest.fixture
+async def never(kind, tmp_path):
+    """A second store, of the same kind, in which somebody has never been."""
+    (tmp_path / "never").mkdir()
+    async with opened(kind, tmp_path / "never") as made:
+        yield made
+
+
+async def under_way(store, who):
+    """Bring a customer's mails to different places of the queue."""
+    await store.claim(NOW, "boot", 1, (0,), NOBODY)
+    await store.submitting([(f"{who} 0", b"bytes")], "boot")
+    await store.settle(NOW, [Settled(f"{who} 1", "accepted", "250")])
+
+
+async def test_an_erased_customer_leaves_no_more_than_one_who_was_never_there(store, never):
+    await store.commit(life("ana"))
+    await under_way(store, "ana")
+    for each in (store, never):
+        await each.commit(life("bea"))
+        await under_way(each, "bea")
+    await store.commit(Commit(erase=["ana", "ana", "nobody"]))
+    assert await of_customers(store) == await of_customers(never)
+    assert [await store.mail(f"ana {n}") for n in range(3)] == [None] * 3
+
+
+async def test_what_names_nobody_outlives_an_erasure(store):
+    await store.commit(life("ana"))
+    await store.commit(Commit(erase=["ana"]))
+    assert await store.repeats([b"ana"]) == {b"ana": b"ok"}
+    assert await store.suppressed(["hash of ana"]) == {"hash of ana": "all"}
+    assert await store.spent("2026-03") == {"cart": 10}
+    assert await store.ratings("site") == [("2026-W10", 5, 1)]
+
+
+async def test_an_erasure_takes_along_what_its_own_commit_brought(store):
+    made = life("ana")
+    made.erase.append("ana")
+    await store.commit(made)
+    assert await store.size() == StoreSize(0, 0, 0, 0, 0, 0)
+    assert [await store.queue_rows(None, None, 9), await store.queue_counts()] == [[], []]
+    assert [await store.people("", 9), await store.buyers("", 9), await store.tells()] == [[]] * 3
+
+
+async def test_an_erased_customer_can_begin_anew(store):
+    await store.commit(life("ana"))
+    await store.commit(Commit(erase=["ana"]))
+    await store.commit(life("ana"))
+    assert (await store.size()).customers == 1
+    assert await store.journal("ana", before=None, limit=9) == [turn("ana", 0, 2), turn("ana", 2)]
+    assert sum(row.count for row in await store.queue_counts()) == 3
+
+
+async def test_the_mail_of_an_erased_customer_can_no_longer_go(store):
+    await store.commit(Commit(outbox=[mail("m1"), mail("m2")]))
+    await claimed(store, limit=1)
+    await store.commit(Commit(erase=["ana"]))
+    assert await store.submitting([("m1", b"bytes")], "boot") == set()
+    await store.settle(NOW, [Settled("m1", "accepted"), Settled("m2", "queued", "", NOW, 1)])
+    assert (await claimed(store), await store.queue_rows(None, None, 9)) == ([], [])
+
+
+async def test_arrivals_stay_in_order_after_an_erasure(store):
+    rows = [mail("m1", customer_id="ana"), mail("m2", customer_id="bea")]
+    await store.commit(Commit(outbox=rows))
+    await store.commit(Commit(erase=["ana"]))
+    await store.commit(Commit(outbox=[mail("m3", customer_id="eve")]))
+    await store.settle(NOW, [Settled("m3", "dead"), Settled("m2", "dead")])
+    assert [row.mail_id for row in await store.unreported(9)] == ["m2", "m3"]
+
+
+async def test_a_failing_commit_leaves_nothing_of_any_kind(store):
+    await store.commit(life("bea"))
+    before = await of_customers(store)
+    failing = life("ana")
+    failing.journal.append(turn("ana", 0))
+    failing.broadcasts.append(broadcast("a"))
+    failing.erase.append("bea")
+    with pytest.raises(errors.StoreBroken):
+        await store.commit(failing)
+    assert await of_customers(store) == before
+    assert [await store.broadcasts(), await store.suppressed(["hash of ana"])] == [[], {}]
+    assert await store.spent("2026-03") == {"cart": 10}
+    assert await store.ratings("site") == [("2026-W10", 5, 1)]
 
 
 # the console
@@ -650,7 +1061,11 @@ lane = st.sampled_from(LANES)
 domain = st.sampled_from(["a.example", "b.example"])
 epoch = st.sampled_from(["one", "two"])
 few = {"max_size": 3}
-mails = st.builds(mail, which, customer_id=who, lane=lane, due=when, domain=domain)
+kept = st.sampled_from([None, b"hidden"])
+mails = st.builds(mail, which, customer_id=who, lane=lane, due=when, domain=domain, kept=kept)
+month = st.sampled_from(["2026-03", "2026-04"])
+small = st.integers(0, 2)
+scope = st.sampled_from(["all", "marketing", "invitation"])
 state = st.sampled_from(["queued", "held", *sorted(TERMINAL)])
 commits = st.builds(
     Commit,
@@ -668,6 +1083,15 @@ commits = st.builds(
     tells=st.lists(st.builds(TellRow, which, who, when, st.binary(max_size=2)), **few),
     told=st.lists(which, **few),
     products=st.lists(st.builds(ProductRow, which, when, st.binary(max_size=2)), **few),
+    bought=st.lists(st.builds(bought, which, who, which, when), **few),
+    buyers=st.lists(st.builds(buyer, who, small, small), **few),
+    broadcasts=st.lists(
+        st.builds(broadcast, which, when, st.tuples(which), who, st.booleans()), **few
+    ),
+    spent=st.lists(st.builds(SpentRow, which, month, small), **few),
+    ratings=st.lists(st.builds(RatingRow, st.just("site"), month, small), **few),
+    suppressions=st.lists(st.builds(suppression, which, scope, st.text("xy"), when), **few),
+    erase=st.lists(who, max_size=1),
 )
 settled = st.builds(Settled, which, state, st.text("xy"), when, st.integers(0, 3))
 bodies = st.lists(st.tuples(which, st.binary(max_size=3)), **few)
@@ -682,6 +1106,11 @@ calls = st.one_of(
     st.tuples(st.just("due"), when, st.integers(0, 3)),
     st.tuples(st.just("release"), who),
     st.tuples(st.just("prune"), when, st.integers(1, 2)),
+    st.tuples(st.just("owners"), st.lists(which, **few), who, small),
+    st.tuples(st.just("baskets"), which, small),
+    st.tuples(st.just("people"), who, small),
+    st.tuples(st.just("save_cuts"), st.builds(CutsRow, small, when, st.binary(max_size=2))),
+    st.tuples(st.just("unsuppress"), which),
 )  # fmt: skip
 
 
@@ -709,6 +1138,16 @@ async def everything(store):
         await store.quarantined(9),
         await store.size(),
         [await store.mail(f"m{n}") for n in range(5)],
+        await store.last_at(),
+        await store.owners(["m1", "m2"], "", 9),
+        await store.baskets("", 9),
+        await store.buyers("", 9),
+        await store.people("", 9),
+        await store.cuts(),
+        await store.broadcasts(),
+        await store.spent("2026-03"),
+        await store.ratings("site"),
+        await store.suppressed(["m1", "m2", "m3", "m4"]),
     ]
 
 

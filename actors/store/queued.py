@@ -1,0 +1,85 @@
+"""The memory twin's outbox row: where a mail stands on its way.
+
+Plain values that `actors/store/memory.py` changes under its lock; the rules are the port's.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.store.rows import TERMINAL, ClaimedRow, OutboxRow, OutboxState, QueueRow, Settled
+from ecrm.moment import Instant
+
+
+class Queued(msgspec.Struct):
+    """An outbox row and where it stands."""
+
+    arrival: int
+    row: OutboxRow
+    due: Instant
+    state: OutboxState = "queued"
+    epoch: str = ""
+    attempts: int = 0
+    response: str = ""
+    unwanted: str | None = None
+    settled_at: Instant | None = None
+    reported: bool = False
+    body: bytes | None = None
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        return self.row.lane, self.due, self.arrival
+
+    @property
+    def shown_mail(self) -> bytes:
+        return self.row.mail if self.row.kept is None else self.row.kept
+
+    def cancel(self, why: str, now: Instant) -> None:
+        self.unwanted = why
+        if self.state != "submitting":
+            self.finish("cancelled", why, now)
+
+    def settle(self, result: Settled, now: Instant) -> None:
+        self.attempts = max(self.attempts, result.attempts)
+        if result.state in TERMINAL:
+            self.finish(result.state, result.response, now)
+        elif self.unwanted is not None:
+            self.finish("cancelled", self.unwanted, now)
+        else:
+            self.state, self.response, self.epoch = result.state, result.response, ""
+            if result.state == "queued":
+                self.due, self.attempts = result.due, result.attempts
+
+    def finish(self, state: OutboxState, response: str, now: Instant) -> None:
+        self.state, self.response, self.epoch = state, response, ""
+        self.settled_at, self.body = now, None
+        self.row = msgspec.structs.replace(self.row, mail=self.shown_mail, kept=None)
+
+    def claimed(self) -> ClaimedRow:
+        return ClaimedRow(
+            mail_id=self.row.mail_id,
+            customer_id=self.row.customer_id,
+            lane=self.row.lane,
+            domain=self.row.domain,
+            due=self.due,
+            not_after=self.row.not_after,
+            attempts=self.attempts,
+            mail=self.row.mail,
+            body=self.body,
+        )
+
+    def shown(self) -> QueueRow:
+        return QueueRow(
+            mail_id=self.row.mail_id,
+            customer_id=self.row.customer_id,
+            kind=self.row.kind,
+            programme=self.row.programme,
+            step=self.row.step,
+            lane=self.row.lane,
+            state=self.state,
+            at=self.row.at,
+            due=self.due,
+            not_after=self.row.not_after,
+            attempts=self.attempts,
+            response=self.response,
+        )

@@ -1,0 +1,84 @@
+"""Surroundings: what a turn is given to know of the shop, put together before it
+(`ecrm/around.py`).
+
+Only what the turn may ask for is looked up: products that the event names, and proposals where a
+programme that the turn may advance proposes any. Most turns ask for neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec.structs import replace
+
+from actors.catalogue import Catalogue
+from actors.ledger import Ledger
+from ecrm import catalogue, messages, values
+from ecrm.around import Around
+from ecrm.moment import Instant
+from ecrm.rules import Rules
+from ecrm.state import State
+from proto import envelope, events
+
+# What an event sets off beside its own name, where that begins a programme that proposes.
+_SETS_OFF: Final[Mapping[str, tuple[str, ...]]] = {
+    "Order Completed": ("First Order", "Next Order"),
+    "Order Paid": ("First Order", "Next Order"),
+}
+
+
+def around(
+    rules: Rules,
+    catalogue_: Catalogue,
+    ledger: Ledger,
+    state: State,
+    message: messages.Incoming,
+    now: Instant,
+) -> Around:
+    """What this turn may look at beside the customer."""
+    mentioned = _mentioned(message)
+    due = sorted(
+        (stay for key, stay in state.enrolments.items() if state.timers[key] <= now),
+        key=lambda stay: (rules.priority.get(stay.programme, 0), stay.began_at),
+    )
+    relations = rules.relations(_triggers(state, message), (stay.programme for stay in due))
+    shelf = catalogue.EMPTY
+    if relations or mentioned:
+        # Of several mails that propose, the first in precedence goes: the shelf is filled for it.
+        proposing = (stay.refs for stay in due if rules.relations((), (stay.programme,)))
+        taste = values.taste(state, next(proposing, {}))
+        if mentioned and _is_order(message):
+            taste = replace(taste, recent=mentioned)
+        shelf = catalogue_.shelf(taste, relations, mentioned)
+    return Around(shelf=shelf, spent=ledger.spent(now), cuts=ledger.cuts)
+
+
+def _is_order(message: messages.Incoming) -> bool:
+    """The order is not in the state yet: its products come with the event."""
+    return isinstance(message, envelope.Message) and isinstance(
+        message.event, events.OrderCompleted | events.OrderPaid
+    )
+
+
+def _mentioned(message: messages.Incoming) -> tuple[str, ...]:
+    if not isinstance(message, envelope.Message):
+        return ()
+    event = message.event
+    if isinstance(event, events.Product):
+        return (event.product_id,)
+    products = getattr(event, "products", ())
+    return tuple(dict.fromkeys(product.product_id for product in products))
+
+
+def _triggers(state: State, message: messages.Incoming) -> tuple[str, ...]:
+    match message:
+        case envelope.Message(event_name=name):
+            return (name, *_SETS_OFF.get(name, ()))
+        case messages.Announce():
+            return ("Product Released", "Campaign Launched")
+        case messages.Report(mail_id=mail_id):
+            waiting = state.waiting.get(mail_id)
+            return (f"Sent {waiting.kind}",) if waiting is not None else ()
+        case _:
+            return ()

@@ -1,0 +1,1 @@
+"""How facts change the state, by what of it they change."""

@@ -1,0 +1,53 @@
+"""When a step of a stay is due: the step's delay, resolved for this person."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import assert_never
+from zoneinfo import ZoneInfo
+
+from ecrm import calendar, programme
+from ecrm.moment import DAY, Instant
+from ecrm.state import Enrolment, State
+
+
+def due(step: programme.Step, stay: Enrolment, state: State, zone: ZoneInfo) -> Instant:
+    """The instant of a step, before any deferral; a local time is the next after the delay."""
+    found = _delayed(step.delay, stay, state, zone)
+    return found if step.at is None else calendar.next_local(found, step.at, zone)
+
+
+def _delayed(delay: programme.Delay, stay: Enrolment, state: State, zone: ZoneInfo) -> Instant:
+    match delay:
+        case programme.After() | programme.Earliest() | programme.Latest():
+            return programme.due_of(delay, stay.began_at, stay.clocks)
+        case programme.Before(span):
+            begins = stay.matter.ends if stay.matter is not None else None
+            return stay.began_at if begins is None else Instant(begins - span)
+        case programme.Cycle(usual, least):
+            order = state.orders.get(stay.refs.get("order", ""))
+            known = [line.cycle_days for line in order.kept if line.cycle_days] if order else []
+            lasts = min(known) * DAY if known else usual
+            return Instant(stay.began_at + max(least, lasts))
+        case programme.Gathered(at):
+            return _end_of_period(stay.began_at, stay.refs.get("cadence", ""), at, zone)
+        case _:
+            assert_never(delay)
+
+
+def _end_of_period(began: Instant, cadence: str, at: calendar.LocalTime, zone: ZoneInfo) -> Instant:
+    """The first such time after `began` on a day that ends a day, a week or a month."""
+    day = calendar.local(calendar.next_local(Instant(began + 1), at, zone), zone).date()
+    while not _ends(day, cadence):
+        day += timedelta(days=1)
+    return calendar.resolve(day, at, zone)
+
+
+def _ends(day: date, cadence: str) -> bool:
+    match cadence:
+        case "weekly":
+            return day.weekday() == 0
+        case "monthly":
+            return day.day == 1
+        case _:
+            return True
