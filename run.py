@@ -2,7 +2,11 @@
 
     run.py serve [--warp] [--demo]     run the service
     run.py check                       read settings, programmes, templates; say what is wrong
+    run.py preview [--open]            all mails in all languages, on one page
+    run.py import products FILE        fill the catalogue from a CSV or JSONL file
     run.py replay FILE                 play a shop's invoices through a service of their own
+    run.py why MAIL                    why a mail went: event, rule, values
+    run.py clean --rehearse            who would be struck off the list, under each definition
     run.py console -c COMMAND          ask the running service
 
 All take `--config ecrm.toml` and `--data DIR`; `--json` where there is something to read. Exit
@@ -18,7 +22,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -30,13 +35,32 @@ import trio
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from actors import demo, keys, logs, proof, replay, retail, service, settings, terminal
+from actors import (
+    cleaning,
+    demo,
+    imports,
+    keys,
+    logs,
+    preview,
+    proof,
+    replay,
+    retail,
+    samples,
+    service,
+    settings,
+    stocking,
+    terminal,
+    why,
+)
+from actors.client import connect
 from actors.clock import Clock, WallClock, WarpClock
+from actors.gateway import EVENTS_PATH
 from actors.outside import open_outside
 from actors.service import Service
 from actors.settings import Settings
-from actors.store.sqlite import open_store
+from actors.store.sqlite import SqliteStore, open_store
 from actors.templates import Templates
 from ecrm import moment, programme, programmes
 from ecrm.errors import EcrmError, Misconfigured
@@ -95,6 +119,28 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", parents=[shared], help="check settings and templates")
     check.set_defaults(run=_check)
+
+    show = commands.add_parser("preview", parents=[shared], help="all mails on one page")
+    show.add_argument("--out", type=Path, default=Path("var/preview.html"), help="the page")
+    show.add_argument("--open", action="store_true", help="and open it in a browser")
+    show.set_defaults(run=_preview)
+
+    bring = commands.add_parser("import", help="bring in what a shop has already")
+    brought = bring.add_subparsers(required=True, metavar="WHAT")
+    goods = brought.add_parser("products", parents=[shared], help="the catalogue")
+    goods.add_argument("file", type=Path, help=".csv or .jsonl, or these as .gz")
+    goods.add_argument("--key", help="a secret key: import through the service that is running")
+    goods.set_defaults(run=_import_products)
+
+    cause = commands.add_parser("why", parents=[shared], help="why a mail went")
+    cause.add_argument("mail", help="its id: in `queue`, in each Message-ID, in each file's name")
+    cause.set_defaults(run=_why)
+
+    clean = commands.add_parser("clean", parents=[shared], help="clean the list of addresses")
+    clean.add_argument(
+        "--rehearse", action="store_true", required=True, help="say who would go; change nothing"
+    )
+    clean.set_defaults(run=_clean)
 
     play = commands.add_parser("replay", parents=[shared], help="play a shop's invoices")
     play.add_argument("file", type=Path, help="a CSV of invoices, .csv or .csv.gz")
@@ -246,6 +292,126 @@ def _check(options: argparse.Namespace, configured: Settings) -> int:
             print(f"Note: {note}.")
         print(f"Settings, programmes ({names}) and templates are in order.")
     return 0
+
+
+# preview
+
+
+def _preview(options: argparse.Namespace, configured: Settings) -> int:
+    known = Templates(service.TEMPLATES, configured.shop)
+    page = preview.gallery(known, samples.of_programmes(configured.programmes))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(page, encoding="utf-8")
+    print(f"The mails are on one page: {options.out.resolve().as_uri()}")
+    if options.open and not webbrowser.open(options.out.resolve().as_uri()):
+        print("ecrm: there is no browser to open it in; open that address yourself")
+    return 0
+
+
+# import
+
+
+def _import_products(options: argparse.Namespace, configured: Settings) -> int:
+    lines = imports.count_lines(options.file)
+    with _bar("products", lines) as told:
+        done = trio.run(_stock, options, configured, told)
+    for line, note in done.notes:
+        print(f"ecrm: {options.file}:{line}: {note}", file=sys.stderr)
+    for line, reason in done.refused:
+        print(f"ecrm: {options.file}:{line}: refused: {reason}", file=sys.stderr)
+    if options.json:
+        rows = [{"line": line, "reason": reason} for line, reason in done.refused]
+        answer = {"products": done.products, "refused": rows}
+        print(msgspec.json.encode(answer).decode())
+    else:
+        print(
+            f"{done.products:,} products are in the catalogue, {len(done.refused):,} rows refused"
+        )
+    return 1 if done.refused else 0
+
+
+async def _stock(
+    options: argparse.Namespace, configured: Settings, told: stocking.Progress
+) -> stocking.Stocked:
+    rows = imports.read_products(options.file)
+    if options.key:
+        at = configured.gateway
+        name = f"import/{_wall_now()}"
+        async with connect(f"ws://{at.host}:{at.port}{EVENTS_PATH}", options.key) as client:
+            return await stocking.through_service(rows, client, name, told)
+    async with _at_rest(configured) as store:
+        currency = configured.shop.currency
+        return await stocking.into_store(rows, store, currency, _wall_now(), told)
+
+
+@asynccontextmanager
+async def _at_rest(configured: Settings) -> AsyncIterator[SqliteStore]:
+    """The store of a service that is not running."""
+    if not configured.database.parent.is_dir():
+        configured.database.parent.mkdir(parents=True)
+    async with (
+        open_outside() as outside,
+        open_store(configured.database, outside, _wall_now) as store,
+    ):
+        yield store
+
+
+# why, clean
+
+
+def _why(options: argparse.Namespace, configured: Settings) -> int:
+    rules = Rules(configured.shop, configured.limits, configured.programmes)
+
+    async def ask() -> why.Why:
+        async with _at_rest(configured) as store:
+            return await why.why(store, rules.programmes, options.mail)
+
+    found = trio.run(ask)
+    if options.json:
+        print(msgspec.json.encode(found).decode())
+        return 0
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    answer = msgspec.to_builtins(found)
+    answer["story"] = [{"at": at, "what": what} for at, what in found.story]
+    terminal.show(answer, out)
+    return 0
+
+
+def _clean(options: argparse.Namespace, configured: Settings) -> int:
+    async def rehearse() -> cleaning.Rehearsal:
+        async with _at_rest(configured) as store:
+            # A clock that was pushed forward has seen more than the wall's.
+            now = max(_wall_now(), await store.last_at() or _wall_now())
+            return await cleaning.rehearse(store, now, configured.thresholds)
+
+    found = trio.run(rehearse)
+    if options.json:
+        print(msgspec.json.encode(found).decode())
+        return 0
+    out = Console(highlight=False)
+    out.print(f"{found.customers:,} customers looked at; nothing was changed.")
+    for one in found.definitions:
+        table = Table(title=f"{one.name}: {len(one.gone):,} ({one.says})", title_justify="left")
+        for column in ("customer", "tier", "last sign of life"):
+            table.add_column(column)
+        for gone in one.gone:
+            table.add_row(Text(gone.customer), gone.tier, gone.alive or "none")
+        out.print(table)
+    return 0
+
+
+@contextmanager
+def _bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal's stderr; nothing into a pipe."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(name, total=total)
+
+        def told(done: int) -> None:
+            bar.update(task, completed=done)
+
+        yield told
 
 
 # replay

@@ -48,10 +48,11 @@ class Announcer:
                 f"the catalogue does not know {event.product_id!r}: send Product Upserted first",
                 "$.properties.product_id",
             )
+        edition = known.edition if event.edition is None else str(event.edition)
         release = matters.Release(
             product_id=event.product_id,
             series_id=event.series_id,
-            edition=known.edition if event.edition is None else str(event.edition),
+            edition=edition,
             name=known.name or known.product_id,
             price=known.price,
             currency=known.currency,
@@ -59,7 +60,7 @@ class Announcer:
             image_url=known.image_url,
         )
         start = now if event.released_at is None else instant_of(event.released_at)
-        audience = self._catalogue.earlier_editions(event.product_id)
+        audience = self._catalogue.earlier_editions(event.product_id, event.series_id, edition)
         return _row(f"release/{event.product_id}", release, audience, start, now)
 
     def _campaign(self, event: events.CampaignLaunched, now: Instant) -> port.BroadcastRow:

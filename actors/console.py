@@ -7,6 +7,7 @@ anything (`clock`) says so in its name.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final, get_args
 
@@ -18,9 +19,11 @@ import trio_websocket
 from actors.clock import Clock, WarpClock
 from actors.delivery import Delivery
 from actors.gateway import CLOSE_WITHIN, HELLO_WITHIN
+from actors.ledger import SITE
 from actors.slot import recover
 from actors.store import port
 from actors.system import System
+from actors.why import Unknown, why
 from ecrm import explain, facts, moment
 from ecrm.errors import EcrmError, Held
 from ecrm.moment import CustomerId, Instant
@@ -52,6 +55,8 @@ class Request(msgspec.Struct, frozen=True):
     id: int | str
     op: str
     customer: str = ""
+    mail: str = ""
+    survey: str = ""
     advance: str = ""
     state: port.OutboxState | None = None
     before: int | None = None
@@ -86,6 +91,8 @@ class Console:
             "timers": self._timers,
             "queue": self._queue,
             "programmes": self._programmes,
+            "why": self._why,
+            "satisfaction": self._satisfaction,
             "clock": self._advance,
         }
 
@@ -221,6 +228,36 @@ class Console:
             for one in self._system.rules.programmes.values()
         }
 
+    async def _why(self, request: Request) -> Plain:
+        if not request.mail:
+            raise Refused("missing", "name a mail: why 01890a5d-ac96-…")
+        try:
+            found = await why(self._store, self._system.rules.programmes, request.mail)
+        except Unknown as unknown:
+            raise Refused("unknown_mail", str(unknown)) from None
+        answer: Plain = msgspec.to_builtins(found)
+        answer["story"] = [{"at": at, "what": what} for at, what in found.story]
+        return answer
+
+    async def _satisfaction(self, request: Request) -> Plain:
+        """Site ratings by the week in which the parcel left (R39, R82); or another survey's."""
+        survey = request.survey or SITE
+        weeks: dict[str, Counter[int]] = {}
+        for week, score, count in await self._store.ratings(survey):
+            weeks.setdefault(week, Counter())[score] += count
+        return {
+            "survey": survey,
+            "weeks": [
+                {
+                    "week": week,
+                    "answers": scores.total(),
+                    "average": round(sum(s * n for s, n in scores.items()) / scores.total(), 2),
+                    "scores": {str(score): count for score, count in sorted(scores.items())},
+                }
+                for week, scores in weeks.items()
+            ],
+        }
+
     async def _advance(self, request: Request) -> Plain:
         clock = self._clock
         if not isinstance(clock, WarpClock):
@@ -243,7 +280,7 @@ def _error(request_id: int | str | None, code: str, reason: str) -> Plain:
 
 # Where the state holds instants: by the names of its fields, and as the values of these maps.
 _INSTANTS: Final = frozenset(("now", "at", "until", "due"))
-_MAPS_OF_INSTANTS: Final = frozenset(("timers", "clocks", "marks", "ended"))
+_MAPS_OF_INSTANTS: Final = frozenset(("timers", "clocks", "marks", "ended", "over", "invited"))
 
 
 def _readable(value: object, name: str = "", of: str = "") -> object:

@@ -1,7 +1,7 @@
 """The operator's terminal: one command typed, one request sent, the answer laid out (R93).
 
-    status · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER · queue [STATE] · programmes ·
-    clock [advance 15d]
+    status · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER · queue [STATE] · why MAIL ·
+    programmes · satisfaction [SURVEY] · clock [advance 15d]
 
 `--json` prints the answer as it came, for scripts.
 """
@@ -25,12 +25,25 @@ Plain = dict[str, object]
 
 USAGE: Final = (
     "commands: status | inspect CUSTOMER | journal CUSTOMER | timers CUSTOMER | "
-    "queue [STATE] [CUSTOMER] | programmes | clock [advance 15d]"
+    "queue [STATE] [CUSTOMER] | why MAIL | programmes | satisfaction [SURVEY] | "
+    "clock [advance 15d]"
 )
 
 
 class Unanswered(EcrmError):
     """The service did not answer."""
+
+
+# What an op wants to be told of, and an example of it; those with a "?" do without.
+_ABOUT: Final[dict[str, tuple[str, str]]] = {
+    "status": ("", ""),
+    "programmes": ("", ""),
+    "inspect": ("customer", "c42"),
+    "journal": ("customer", "c42"),
+    "timers": ("customer", "c42"),
+    "why": ("mail", "01890a5d-ac96-… (`queue` lists them)"),
+    "satisfaction": ("survey?", "support"),
+}
 
 
 def parse(command: str) -> Plain:
@@ -40,22 +53,25 @@ def parse(command: str) -> Plain:
     except ValueError as error:
         raise ValueError(f"{command!r} is not understood: {error}") from None
     match words:
-        case ["status" | "programmes" as op]:
-            return {"op": op}
-        case ["inspect" | "journal" | "timers" as op, customer]:
-            return {"op": op, "customer": customer}
-        case ["help", *_]:
-            raise ValueError(USAGE)
-        case ["inspect" | "journal" | "timers" as op]:
-            raise ValueError(f"{op} wants a customer: {op} c42")
         case ["queue", *about] if len(about) <= 2:
             return {"op": "queue", **dict(zip(("state", "customer"), about, strict=False))}
         case ["clock"]:
             return {"op": "clock"}
         case ["clock", "advance", *spans] if spans:
             return {"op": "clock", "advance": "".join(spans)}
+        case ["help", *_]:
+            raise ValueError(USAGE)
+        case [op, *about] if op in _ABOUT and len(about) <= bool(_ABOUT[op][0]):
+            return _request(op, about)
         case _:
             raise ValueError(f"{command!r} is not understood; {USAGE}")
+
+
+def _request(op: str, about: list[str]) -> Plain:
+    name, example = _ABOUT[op]
+    if name and not about and not name.endswith("?"):
+        raise ValueError(f"{op} wants a {name}: {op} {example}")
+    return {"op": op, **{name.rstrip("?"): one for one in about}}
 
 
 async def ask(host: str, port: int, key: str, request: Plain) -> Plain:

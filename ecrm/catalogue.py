@@ -35,7 +35,8 @@ from ecrm.copurchase import Copurchase
 from ecrm.mail import Proposal, Relation
 from proto import events
 
-# Of what lies further back, nobody wonders what would go with it; and it bounds the work of a turn.
+# So many purchases have a say; of what lies further back nobody wonders what would go with it, and
+# it bounds the work of a turn.
 ANCHORS: Final = 20
 
 # Of these all that are related are as good as each other, until they are ranked.
@@ -227,12 +228,15 @@ class Catalogue:
         Affinity costs a look at every product of its categories; the others cost next to nothing.
         """
         limits = self._limits(taste)
-        lists = []
+        lists: list[list[Proposal]] = []
         for anchor in self._anchors(relation, taste, limits):
+            if len(lists) == ANCHORS:
+                break
             found = filter(limits.allow, self._known(self._related(relation, anchor)))
             best = found if relation not in _UNORDERED else self._ranked(found, anchor, most)
             wanted = 1 if relation == "series" else most
-            lists.append([_proposal(one, relation, anchor) for one in islice(best, wanted)])
+            proposals = [_proposal(one, relation, anchor) for one in islice(best, wanted)]
+            lists += [proposals] if proposals else []
         return tuple(islice(_distinct(lists, taste.barred), most))
 
     def shelf(

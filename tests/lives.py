@@ -4,9 +4,12 @@
     life.sleeps(days(10))
     assert life.mails == [("k01", "welcome/hello", "2026-03-27 20:00"), ...]
 
+A test about some programmes lives with those alone (`Life(only=("cart", "confirmation"))`), so that
+what it says of all mails stays exact whatever the others come to say.
+
 Time moves by `at`, `sleeps` (the alarm rings whenever it is due) and `skips` (an outage: nothing
 rings). Instants are read and shown as the local time of `zone`; a text that ends in `Z` is UTC.
-Every turn is checked against the laws, whatever the test is about.
+Every turn is checked against the laws (`tests/laws.py`), whatever the test is about.
 """
 
 from __future__ import annotations

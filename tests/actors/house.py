@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import trio
 
 from actors.alarms import Alarms
+from actors.broadcast import Announcer, Broadcasts
 from actors.catalogue import Catalogue
 from actors.clock import Clock, TrioClock
 from actors.reports import Reports
@@ -28,6 +29,9 @@ from tests.lives import shop
 
 # Monday 2 March 2026, ten in the morning in Paris.
 START = Instant(1_772_442_000_000)
+# What a campaign may show.
+TEMPLATES = frozenset(("newsletter/campaign",))
+
 PARIS = ZoneInfo("Europe/Paris")
 
 # No decoder lets this price through, and no decision can do anything with it.
@@ -63,10 +67,14 @@ class House:
         self.store = store
         self.clock = clock
         self.name = name
-        self.system = System(store, clock, rules or Rules(shop()), Catalogue())
+        self.catalogue = Catalogue()
+        announcer = Announcer(self.catalogue, TEMPLATES)
+        self.system = System(store, clock, rules or Rules(shop()), self.catalogue, announcer)
         self.alarms = Alarms(store, clock, self.system.intake)
         self.reports = Reports(store, clock, self.system.intake)
+        self.broadcasts = Broadcasts(store, clock, self.system.intake)
         self.system.alarms, self.system.reports = self.alarms.bell, self.reports.bell
+        self.system.broadcasts = self.broadcasts.bell
         self.notices = []
         self.system.listeners.append(self.notices.append)
         self._numbers = count(1)

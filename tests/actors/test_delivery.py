@@ -109,7 +109,7 @@ class Office:
         return Office(self.store, TrioClock(self.clock._epoch), epoch="next", **more)
 
     async def queue(self, *mails):
-        await self.store.commit(Commit(outbox=[_outbox_row(mail) for mail in mails]))
+        await self.store.commit(Commit(outbox=[_outbox_row(mail, None) for mail in mails]))
         self.delivery.bell.expect(min(mail.at for mail in mails))
 
     async def cancel(self, *mail_ids):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecrm.catalogue import EMPTY, Catalogue, Product, Shelf, Taste, chosen, product_of
+from ecrm.catalogue import ANCHORS, EMPTY, Catalogue, Product, Shelf, Taste, chosen, product_of
 from ecrm.mail import Proposal
 from proto import events
 
@@ -132,6 +132,18 @@ def test_a_hand_is_known_from_whatever_was_ever_bought():
     )  # fmt: skip
     found = catalogue.proposals("same_creator", taste("walden", had=("emma", "walden")))
     assert reasons(found) == [("maine", "Walden"), ("persuasion", "Emma")]
+
+
+@pytest.mark.parametrize("relation", ["same_creator", "complements"])
+def test_so_many_purchases_have_a_say(relation):
+    works = [
+        product(f"{kind}{n:02}", creator_id=f"hand-{n}", complements=(f"b{n:02}",))
+        for n in range(30)
+        for kind in "ab"
+    ]
+    bought = [f"a{n:02}" for n in range(30)]
+    found = stocked(*works).proposals(relation, taste(*bought), most=99)
+    assert ids(found) == [f"b{n:02}" for n in range(ANCHORS)]
 
 
 def series(*editions, name="fifa"):
