@@ -25,7 +25,7 @@ from actors.compose import Composer
 from actors.store import port
 from actors.transports.port import Handed, Letter, Transport
 from ecrm import mail
-from ecrm.delivery import retry
+from ecrm.delivery import retry, suppression
 from ecrm.delivery.limiter import Limit, Limiter
 from ecrm.mail import Lane
 from ecrm.moment import NEVER, Instant, seconds
@@ -37,6 +37,8 @@ OWED: Final[tuple[Lane, ...]] = (0, 1)
 OPTIONAL: Final[tuple[Lane, ...]] = (2, 3)
 ALL_LANES: Final[tuple[Lane, ...]] = OWED + OPTIONAL
 EVERYWHERE: Final = "*"
+# The secret that hashes the addresses of the suppression list.
+SUPPRESSION: Final = "suppressions"
 # A bucket that will be free again sooner than a restart takes need not be written down.
 FORGETTABLE: Final = seconds(1)
 
@@ -64,11 +66,13 @@ class Delivery:
         self._limit = limit
         self._per_domain = per_domain
         self._reports = reports
+        self._suppressing = b""
         self.bell = clock.bell()
 
     async def run(self) -> None:
         """Deliver until stopped."""
         self.limiter = Limiter(await self._store.limiter_state())
+        self._suppressing = await self._store.secret(SUPPRESSION)
         await self._resolve()
         while not self.bell.stopping:
             if not await self._round():
@@ -124,8 +128,9 @@ class Delivery:
         with self._clock.working():
             results: list[port.Settled] = []
             letters: dict[str, Letter] = {}
+            unwanted = await self._suppressed(rows)
             for row in rows:
-                built = self._build(row, now)
+                built = self._build(row, unwanted.get(row.mail_id, ""), now)
                 if isinstance(built, Letter):
                     letters[row.mail_id] = built
                 else:
@@ -139,9 +144,23 @@ class Delivery:
                 await self._store.save_limiter(self.limiter.tats)
             self._reports.expect(now)
 
-    def _build(self, row: port.ClaimedRow, now: Instant) -> Letter | port.Settled:
+    async def _suppressed(self, rows: list[port.ClaimedRow]) -> dict[str, str]:
+        """Why some of these are not written to, by mail: asked at the last moment there is."""
+        mails = {row.mail_id: mail.decode(row.mail) for row in rows}
+        hashes = {i: suppression.hash_of(one.to, self._suppressing) for i, one in mails.items()}
+        scopes = await self._store.suppressed(list(set(hashes.values())))
+        found = {i: scopes[name] for i, name in hashes.items() if name in scopes}
+        return {
+            mail_id: suppression.REASONS[scope]
+            for mail_id, scope in found.items()
+            if suppression.stops(scope, mails[mail_id])
+        }
+
+    def _build(self, row: port.ClaimedRow, unwanted: str, now: Instant) -> Letter | port.Settled:
         if row.not_after < now:
             return port.Settled(row.mail_id, "expired", "too late to make sense", now, row.attempts)
+        if unwanted:
+            return port.Settled(row.mail_id, "suppressed", unwanted, now, row.attempts)
         limit = self._per_domain.get(row.domain)
         if limit is not None:
             if not self.limiter.available(row.domain, limit, row.lane, now):

@@ -33,6 +33,7 @@ class OfferSection(Section, frozen=True):
 class StepSection(Section, frozen=True):
     """`after` is one duration, or one per clock the step counts from."""
 
+    enabled: bool = True
     after: str | dict[str, str] | None = None
     at: str | None = None
     when: str | None = None
@@ -77,7 +78,10 @@ def _changed(one: Programme, section: ProgrammeSection, currency: str) -> Progra
         if step.name in section.steps
         else step
         for step in one.steps
+        if section.steps.get(step.name, StepSection()).enabled
     )
+    if not steps:
+        raise Misconfigured(f"{where}: no step is left: write enabled = false for the programme")
     when = one.when
     if section.when is not None:
         when = value(f"{where}.when", condition.parse, section.when)
@@ -104,9 +108,11 @@ def _changed_step(where: str, step: Step, section: StepSection, currency: str) -
     return replace(step, **changes)
 
 
-def _offer(where: str, given: OfferSection | Literal[False], currency: str) -> offers.Offer | None:
+def _offer(where: str, given: OfferSection | Literal[False], currency: str) -> offers.Offer:
     if given is False:
-        return None
+        raise Misconfigured(
+            f"{where}: its mail is about the coupon: write enabled = false for the step instead"
+        )
     if (given.percent is None) == (given.amount is None):
         raise Misconfigured(f"{where}: write either percent or amount")
     return offers.Offer(

@@ -7,16 +7,15 @@ shop need not say is left out of the bare one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 import msgspec
 
-from ecrm import matters
+from ecrm import matters, programme, programmes
 from ecrm.delivery.message import MailSettings
 from ecrm.mail import (
     MARKETING,
-    NOTIFICATION,
-    TRANSACTIONAL,
     Lane,
     Mail,
     MailClass,
@@ -31,7 +30,9 @@ from ecrm.mail import (
     Values,
 )
 from ecrm.moment import CustomerId, Instant, days, hours, later, parse_instant
+from ecrm.programme import MailStep, Programme
 from ecrm.shop import Shop
+from ecrm.triggers import MATTERS
 
 Amount = Literal["full", "bare", "long"]
 AMOUNTS: tuple[Amount, ...] = ("full", "bare", "long")
@@ -66,69 +67,61 @@ class Shown(msgspec.Struct, frozen=True, gc=False):
     mail_class: MailClass = MARKETING
     lane: Lane = 2
     stranger: bool = False
+    today: bool = False
 
 
-def _marketing(*certain: str, possible: tuple[str, ...] = (), lane: Lane = 2) -> Shown:
-    return Shown(certain, possible, MARKETING, lane)
+def shown_by(of: tuple[Programme, ...]) -> dict[str, Shown]:
+    """What the mail of each template shows, as its programme says; variants show what their step
+    does.
+    """
+    found: dict[str, Shown] = {}
+    for one in of:
+        for step in one.steps:
+            if isinstance(step, MailStep):
+                shown = _shown(one, step)
+                found |= dict.fromkeys(programme.templates_of_step(one, step), shown)
+    return found
 
 
-def _owed(*certain: str, possible: tuple[str, ...] = (), lane: Lane = 1) -> Shown:
-    return Shown(certain, possible, TRANSACTIONAL, lane)
+def _shown(one: Programme, step: MailStep) -> Shown:
+    certain: list[str] = [name for name in step.shows if name in ("order", "parcel")]
+    # A coupon may be given to any marketing mail by the settings.
+    possible = ["offer"] if step.mail_class == "marketing" or "offer" in step.shows else []
+    possible += [name for name in step.shows if name in ("cart", "viewed")]
+    if "Product Added" in one.enrol:
+        certain.append("cart")
+    if step.offer is not None:
+        certain.append("offer")
+    if step.proposes is not None:
+        (certain if step.proposes.least else possible).append("proposals")
+    certain += (matters.NAMES[MATTERS[name]] for name in one.enrol[:1] if name in MATTERS)
+    if one.per == "cadence":
+        certain.append("digest")
+    return Shown(
+        certain=tuple(certain),
+        possible=tuple(name for name in possible if name not in certain),
+        mail_class=step.mail_class,
+        lane=step.lane,
+        stranger=step.to == "invitee",
+        today="cart" in certain,
+    )
 
 
-def _notification(*certain: str) -> Shown:
-    return Shown(certain, (), NOTIFICATION, 1)
+SHOWN: Final = shown_by(programmes.ALL)
+_ANYTHING: Final = Shown(("cart", "order", "parcel", "offer"))
 
 
-# by template, or by programme for all the templates of one
-SHOWN: Final[dict[str, Shown]] = {
-    "account": _owed("account"),
-    "active": _marketing(possible=("proposals",)),
-    "address": _owed("address"),
-    "affinity": _marketing("proposals"),
-    "appointment": _notification("appointment"),
-    "carrier": _notification("carriage"),
-    "cart": _marketing("cart"),
-    "cart/offer": _marketing("cart", "offer"),
-    "cart/offer-promotion": _marketing("cart", "offer"),
-    "cart/offer-security": _marketing("cart", "offer"),
-    "comment": _notification("comment"),
-    "confirmation": _owed("order", possible=("proposals",)),
-    "cross-sell": _marketing("order", "proposals"),
-    "digest": _notification("digest"),
-    "edition": _marketing("release", possible=("offer",)),
-    "event": _notification("appointment"),
-    "farewell": _owed(),
-    "inactive": _marketing(possible=("proposals", "offer")),
-    "invitation": Shown(("invitation",), (), TRANSACTIONAL, 1, stranger=True),
-    "invoice": _owed("invoice"),
-    "last-chance": _marketing("offer"),
-    "login": _owed("login", lane=0),
-    "newsletter": _marketing("campaign", possible=("cart", "viewed", "proposals"), lane=3),
-    "nursing/editorial": _marketing("order", possible=("proposals",)),
-    "nursing/promotion": _marketing("order", "offer", possible=("proposals",)),
-    "nursing/second": _marketing(possible=("offer", "proposals")),
-    "parcel": _marketing("order"),
-    "payment": _owed("payment"),
-    "preparation": _owed("order"),
-    "question": _marketing(),
-    "refund": _owed("refund"),
-    "reset": _owed("reset", lane=0),
-    "review": _marketing("order"),
-    "reward": _owed("review", "offer"),
-    "semi-active": _marketing(possible=("proposals",)),
-    "shipment": _owed("order", "parcel"),
-    "super-active": _marketing(possible=("proposals", "offer")),
-    "support": _owed("ticket"),
-    "support-news": _owed("ticket"),
-    "support-survey": _marketing("ticket"),
-    "thanks": _marketing("order", possible=("proposals",)),
-    "unpaid": _owed("invoice"),
-    "verification": _owed("code", lane=0),
-    "welcome": _marketing(),
-    "welcome/hello": _owed(),
-}
-_ANYTHING: Final = _marketing("cart", "order", "parcel", "offer")
+def of_programmes(of: tuple[Programme, ...]) -> Iterator[tuple[str, Mail]]:
+    """A sample of every mail that programmes can send, with its number, by number."""
+    kinds: list[tuple[str, str]] = []
+    for one in of:
+        for step in one.steps:
+            if isinstance(step, MailStep):
+                kinds_of_step = (step.kind, *(variant.kind for variant in step.variants))
+                kinds += zip(kinds_of_step, programme.templates_of_step(one, step), strict=True)
+    for kind, template in sorted(kinds):
+        yield kind, sample(template)
+
 
 _FULL = (
     ShownLine("p1", "Lampe de bureau Atelier", "Laiton", 1, 8900, f"{NOWHERE}/p1"),
@@ -148,13 +141,13 @@ _PROPOSED: tuple[tuple[Relation, str, str, str, int], ...] = (
 
 def sample(template: str, amount: Amount = "full", locale: str = "fr-FR") -> Mail:
     """A mail for `template`, with all, almost nothing or too much of what it may show."""
-    programme, _, step = template.partition("/")
-    shown = SHOWN.get(template) or SHOWN.get(programme, _ANYTHING)
+    name, _, step = template.partition("/")
+    shown = SHOWN.get(template, _ANYTHING)
     return Mail(
         mail_id="01890a5d-ac96-774b-bcce-b302099a8057",
         customer_id=CustomerId("c1"),
         kind="k00",
-        programme=programme,
+        programme=name,
         step=step,
         template=template,
         mail_class=shown.mail_class,
@@ -164,18 +157,18 @@ def sample(template: str, amount: Amount = "full", locale: str = "fr-FR") -> Mai
         to="anne@exemple.example",
         locale=locale,
         zone="Europe/Paris",
-        values=_values(programme, shown, amount),
+        values=_values(shown, amount),
         stranger=shown.stranger,
     )
 
 
-def _values(programme: str, shown: Shown, amount: Amount) -> Values:
+def _values(shown: Shown, amount: Amount) -> Values:
     names = shown.certain if amount == "bare" else (*shown.certain, *shown.possible)
     everything: dict[str, object] = {
         "cart": _cart(amount),
         "order": _order(amount),
         "parcel": _parcel(amount),
-        "offer": _offer(amount, today=programme == "cart"),
+        "offer": _offer(amount, today=shown.today),
         "proposals": _proposals(amount),
         "viewed": _lines(amount),
         "digest": _digest(amount),

@@ -38,20 +38,27 @@ def around(
 ) -> Around:
     """What this turn may look at beside the customer."""
     mentioned = _mentioned(message)
-    due = sorted(
-        (stay for key, stay in state.enrolments.items() if state.timers[key] <= now),
-        key=lambda stay: (rules.priority.get(stay.programme, 0), stay.began_at),
-    )
-    relations = rules.relations(_triggers(state, message), (stay.programme for stay in due))
+    relations = rules.relations(_triggers(state, message), ())
     shelf = catalogue.EMPTY
     if relations or mentioned:
-        # Of several mails that propose, the first in precedence goes: the shelf is filled for it.
-        proposing = (stay.refs for stay in due if rules.relations((), (stay.programme,)))
-        taste = values.taste(state, next(proposing, {}))
+        taste = values.taste(state, {})
         if mentioned and _is_order(message):
             taste = replace(taste, recent=mentioned)
         shelf = catalogue_.shelf(taste, relations, mentioned)
-    return Around(shelf=shelf, spent=ledger.spent(now), cuts=ledger.cuts)
+    shelves = _shelves(rules, catalogue_, state, now)
+    return Around(shelf=shelf, shelves=shelves, spent=ledger.spent(now), cuts=ledger.cuts)
+
+
+def _shelves(
+    rules: Rules, catalogue_: Catalogue, state: State, now: Instant
+) -> dict[str, catalogue.Shelf]:
+    """What each stay may propose whose step is due, for what that stay is about."""
+    due = ((key, stay) for key, stay in state.enrolments.items() if state.timers[key] <= now)
+    return {
+        key: catalogue_.shelf(values.taste(state, stay.refs), relations)
+        for key, stay in due
+        if (relations := rules.relations((), (stay.programme,)))
+    }
 
 
 def _is_order(message: messages.Incoming) -> bool:

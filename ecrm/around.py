@@ -16,12 +16,14 @@ from ecrm.catalogue import EMPTY, Shelf
 
 
 class Around(msgspec.Struct, frozen=True):
-    """`shelf` has the products that are spoken of and proposals; `spent` what the coupons of each
-    programme have cost this month, in minor units of the shop's currency; `cuts` the cut points
-    that RFM scores are given by.
+    """`shelf` has the products that are spoken of and proposals for what begins now; `shelves` have
+    those for each stay that is due, by its key; `spent` is what the coupons of each programme have
+    cost this month, in minor units of the shop's currency; `cuts` the cut points that RFM scores
+    are given by.
     """
 
     shelf: Shelf = EMPTY
+    shelves: Mapping[str, Shelf] = {}
     spent: Mapping[str, int] = {}
     cuts: rfm.Cuts = rfm.FIXED
 

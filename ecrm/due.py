@@ -24,11 +24,11 @@ def _delayed(delay: programme.Delay, stay: Enrolment, state: State, zone: ZoneIn
         case programme.Before(span):
             begins = stay.matter.ends if stay.matter is not None else None
             return stay.began_at if begins is None else Instant(begins - span)
-        case programme.Cycle(usual, least):
+        case programme.Cycle(usual, least, more):
             order = state.orders.get(stay.refs.get("order", ""))
             known = [line.cycle_days for line in order.kept if line.cycle_days] if order else []
             lasts = min(known) * DAY if known else usual
-            return Instant(stay.began_at + max(least, lasts))
+            return Instant(stay.began_at + max(least, lasts) + more)
         case programme.Gathered(at):
             return _end_of_period(stay.began_at, stay.refs.get("cadence", ""), at, zone)
         case _:

@@ -63,7 +63,7 @@ _SENTENCES: Final[dict[type, Sentence]] = {
     facts.TopicsChosen: _topics,
     facts.Viewed: lambda f: f"looked at {f.line.product_id}",
     facts.SurveyTaken: lambda f: f"answered {f.survey} {f.about}".rstrip() + f": {f.score}",
-    facts.Raised: lambda f: f"{f.trigger} {next(iter(f.refs.values()), '')}".rstrip(),
+    facts.Raised: lambda f: f"heard of {f.trigger} {next(iter(f.refs.values()), '')}".rstrip(),
     facts.NoticeKept: lambda f: (
         f"a {type(f.notice).__name__.lower()} waits for the {f.cadence} digest"
     ),

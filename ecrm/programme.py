@@ -87,14 +87,16 @@ class Before(msgspec.Struct, frozen=True, gc=False):
 
 class Cycle(msgspec.Struct, frozen=True, gc=False):
     """As long as what was bought lasts, to the catalogue's knowledge (R23); `usual` where it does
-    not say, and never before `least`.
+    not say, and never before `least`; then `more`.
     """
 
     usual: Duration
     least: Duration
+    more: Duration = Duration(0)
 
     def __str__(self) -> str:
-        return f"after the product's cycle, usually {format_duration(self.usual)}"
+        more = f"{format_duration(self.more)} " if self.more else ""
+        return f"{more}after the product's cycle, usually {format_duration(self.usual)}"
 
 
 class Gathered(msgspec.Struct, frozen=True, gc=False):
@@ -189,7 +191,8 @@ Step = MailStep | MarkStep
 
 class Programme(msgspec.Struct, frozen=True, gc=False):
     """`repeats` is how often a stay begins anew; `budget` what its coupons may cost the shop in a
-    month, in minor units of its currency (None: whatever they do).
+    month, in minor units of its currency (None: whatever they do). `retracts`: what ends it takes
+    back also a mail that is owed and still waits in the queue; any other is taken back anyway.
     """
 
     name: str
@@ -202,6 +205,7 @@ class Programme(msgspec.Struct, frozen=True, gc=False):
     steps: tuple[Step, ...]
     repeats: int = 0
     budget: int | None = None
+    retracts: bool = False
 
     def step(self, name: str) -> Step | None:
         return next((step for step in self.steps if step.name == name), None)
@@ -254,8 +258,8 @@ def before(span: Duration) -> Before:
     return Before(span)
 
 
-def cycle(usual: Duration, *, least: Duration) -> Cycle:
-    return Cycle(usual, least)
+def cycle(usual: Duration, *, least: Duration, more: Duration = Duration(0)) -> Cycle:  # noqa: B008 - an immutable number
+    return Cycle(usual, least, more)
 
 
 def gathered(at: str) -> Gathered:
@@ -371,6 +375,7 @@ def programme(
     per: Per = "",
     repeats: int = 0,
     budget: int | None = None,
+    retracts: bool = False,
 ) -> Programme:
     writing = Writing(mail_class=mail_class, basis=basis)
     return Programme(
@@ -384,6 +389,7 @@ def programme(
         steps=tuple(_step(draft, writing) for draft in steps),
         repeats=repeats,
         budget=budget,
+        retracts=retracts,
     )
 
 
@@ -437,9 +443,11 @@ def due_of(delay: Clocked, began: Instant, clocks: Mapping[str, Instant]) -> Ins
 
 def templates_of(one: Programme) -> tuple[str, ...]:
     """The templates of all mails a programme can send, variants included."""
-    found: list[str] = []
-    for step in one.steps:
-        if isinstance(step, MailStep):
-            name = f"{one.name}/{step.name}"
-            found += [name, *(f"{name}-{variant.name}" for variant in step.variants)]
-    return tuple(found)
+    steps = (step for step in one.steps if isinstance(step, MailStep))
+    return tuple(name for step in steps for name in templates_of_step(one, step))
+
+
+def templates_of_step(one: Programme, step: MailStep) -> tuple[str, ...]:
+    """The step's own template, then those of its variants in order."""
+    name = f"{one.name}/{step.name}"
+    return (name, *(f"{name}-{variant.name}" for variant in step.variants))

@@ -143,7 +143,8 @@ def _proposals(desk: Desk, candidate: Candidate) -> tuple[mail.Proposal, ...]:
         return ()
     stay = desk.state.enrolments[candidate.key]
     taste = values.taste(desk.state, stay.refs)
-    return catalogue.chosen(desk.around.shelf, proposes.relations, taste, proposes.most)
+    shelf = desk.around.shelves.get(candidate.key, desk.around.shelf)
+    return catalogue.chosen(shelf, proposes.relations, taste, proposes.most)
 
 
 def made(desk: Desk, candidate: Candidate) -> Requested:

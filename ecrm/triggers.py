@@ -6,17 +6,20 @@ event that leaves no fact of its own, those of the shop's invention among them, 
 name. Of our own making are `"Registered"`, `"Site Rated"`, `"Relevance Rated"`, `"Support Rated"`,
 `"Review Earned"` (a first review of a product), `"First Order"` and `"Next Order"` (a purchase
 counts), `"Products Returned"`, `"Product Bought"`, `"Sent k11"` (a mail was handed over),
-`"Notice Kept"`, `"Became inactive"` and so on for each tier, and `"Sign Of Life"`.
+`"Appointment Moved"`, `"Frequency Wished"`, `"Notice Kept"`, `"Became inactive"` and so on for each
+tier, and `"Sign Of Life"`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
-from ecrm import facts
+from ecrm import facts, matters
+from ecrm.engagement import Tier
 from ecrm.matters import AnyMatter, Refund, Review
 from ecrm.moment import Instant
 from ecrm.state import Order, State
@@ -167,6 +170,31 @@ _MAKERS: Final[dict[type, Callable[[State, Any], Trigger | tuple[Trigger, ...] |
     ),
 }
 
+# What a trigger brings along for a mail to show, where it brings something.
+MATTERS: Final[dict[str, type[matters.Matter]]] = {
+    "Invoice Issued": matters.Invoice,
+    "Invoice Overdue": matters.Invoice,
+    "Invoice Paid": matters.Invoice,
+    "Payment Failed": matters.FailedPayment,
+    "Order Refunded": matters.Refund,
+    "Products Returned": matters.Refund,
+    "Verification Code Requested": matters.Code,
+    "Password Reset Requested": matters.Reset,
+    "Login Attempted": matters.Login,
+    "Email Changed": matters.AddressChange,
+    "Account Updated": matters.AccountChange,
+    "Comment Posted": matters.Comment,
+    "Appointment Scheduled": matters.Appointment,
+    "Shipment Updated": matters.Carriage,
+    "Support Ticket Opened": matters.Ticket,
+    "Support Ticket Updated": matters.Ticket,
+    "Support Ticket Closed": matters.Ticket,
+    "Invite Sent": matters.Invitation,
+    "Review Earned": matters.Review,
+    "Product Released": matters.Release,
+    "Campaign Launched": matters.Campaign,
+}
+
 # Triggers that come from facts alone: the event of that name does not trigger by itself.
 FROM_FACTS: Final = frozenset((
     "Signed Up", "Registered", "Account Deleted", "Product Added", "Checkout Started",
@@ -178,13 +206,24 @@ FROM_FACTS: Final = frozenset((
     "Login Attempted", "Comment Posted", "Appointment Scheduled", "Appointment Cancelled",
     "Shipment Updated", "Support Ticket Opened", "Support Ticket Updated",
     "Support Ticket Closed", "Invite Sent", "Product Released", "Campaign Launched",
+    "Relevance Rated", "Support Rated", "Review Earned", "First Order", "Next Order",
+    "Products Returned", "Product Bought", "Notice Kept", "Sign Of Life", "Frequency Wished",
+    "Appointment Moved", *(f"Became {tier}" for tier in get_args(Tier)),
 ))  # fmt: skip
+
+# A mail that was handed over, by its number of mission §8.
+_SENT_MAIL: Final = re.compile(r"Sent k\d+")
+
+
+def is_ours(name: str) -> bool:
+    """Does this trigger come from facts alone, so that no event of its name may stand for it?"""
+    return name in FROM_FACTS or _SENT_MAIL.fullmatch(name) is not None
 
 
 def triggers_of(state: State, fact: facts.AnyFact) -> tuple[Trigger, ...]:
     """What a fact of the world sets off, given the state right after it."""
     if isinstance(fact, facts.Happened):
-        if fact.event in FROM_FACTS:
+        if is_ours(fact.event):
             return ()
         return (Trigger(fact.event, fact.occurred),)
     if isinstance(fact, facts.Inherited):

@@ -124,10 +124,8 @@ class Turn:
         """The stays in a programme that a trigger concerns: all, unless it names what they are
         about. By key, for a snapshot does not keep the order in which they began.
         """
-        about = refs.get(one.per)
-        for key, enrolment in sorted(self.state.enrolments.items()):
-            concerned = about is None or enrolment.refs.get(one.per) == about
-            if enrolment.programme == one.name and concerned:
+        for key, stay in sorted(self.state.enrolments.items()):
+            if stay.programme == one.name and _concerns(one, refs, stay.refs):
                 yield key
 
     def leave(self, one: Programme, trigger: triggers.Trigger) -> None:
@@ -136,13 +134,15 @@ class Turn:
             kind = step.kind if isinstance(step, MailStep) else ""
             name = step.name if step is not None else ""
             self.record(facts.Left(key, name, kind, "stop_condition", str(trigger)))
-        about = trigger.refs.get(one.per)
+        # What was owed stays owed: a confirmation is not taken back by a later event. A reminder
+        # of a debt is, once that is paid.
+        retracts = one.retracts and trigger.name in one.leave
         for mail_id, waiting in sorted(self.state.waiting.items()):
-            concerned = about is None or waiting.refs.get(one.per) == about
-            if _programme_of(waiting.key) == one.name and concerned:
-                # What was owed stays owed: a confirmation is not taken back by a later event.
-                if waiting.mail_class == "transactional":
-                    continue
+            if _programme_of(waiting.key) != one.name or (
+                waiting.mail_class == "transactional" and not retracts
+            ):
+                continue
+            if _concerns(one, trigger.refs, waiting.refs):
                 self.record(facts.MailRetracted(mail_id, waiting.kind, str(trigger)))
 
     def leave_all(self, detail: str) -> None:
@@ -404,6 +404,14 @@ class Turn:
         self.sealed.update((one.mail_id, one) for one in requested.sealed)
         self.record(*requested.facts)
         self._advance(candidate.key, candidate.step)
+
+
+def _concerns(one: Programme, refs: dict[str, str], stay: dict[str, str]) -> bool:
+    """Does what a trigger is about concern a stay? What the stays are about decides; where the
+    trigger does not say that, what both name: the order of an invoice, when it is cancelled.
+    """
+    names = {one.per} if one.per in refs else refs.keys() & stay.keys()
+    return all(refs[name] == stay.get(name) for name in names)
 
 
 def _programme_of(key: str) -> str:

@@ -14,26 +14,18 @@ Every turn is checked against the laws (`tests/laws.py`), whatever the test is a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, get_args
 
-from ecrm import apply, around, calendar, customer, effects, facts, messages, programme, state
-from ecrm.moment import DAY, HOUR, CustomerId, Duration, Instant, Seq, moment_of
-from ecrm.pressure import Limits
+from ecrm import around, calendar, customer, effects, facts, mail, messages, programmes, state
+from ecrm.catalogue import Catalogue, Product, Taste
+from ecrm.moment import DAY, HOUR, CustomerId, Duration, Instant, moment_of
 from ecrm.rules import Rules
 from ecrm.shop import Shop
 from proto import envelope, events
 from proto.envelope import Message, Traits
-
-OPENINGS = (
-    facts.Happened, facts.Ticked, facts.Heard, facts.Bound, facts.Inherited, facts.Opened,
-    facts.Clicked, facts.Announced,
-)  # fmt: skip
-UNSENT = ("cancelled", "expired", "suppressed", "dead")
-
-# Said here once more, apart from the programmes: on what ground each may write for marketing.
-CONSENT_ONLY = ("welcome",)
+from tests.laws import Laws
 
 
 class Sent(NamedTuple):
@@ -57,8 +49,13 @@ def shop(zone: str = "Europe/Paris") -> Shop:
 
 
 @lru_cache
-def rules_in(zone: str) -> Rules:
-    return Rules(shop(zone))
+def rules_in(zone: str, only: tuple[str, ...] = ()) -> Rules:
+    """The rules of the house; of its programmes only those of these names, where any are named."""
+    if not only:
+        return Rules(shop(zone))
+    known = {one.name for one in programmes.ALL}
+    assert known.issuperset(only), set(only) - known
+    return Rules(shop(zone), of=tuple(one for one in programmes.ALL if one.name in only))
 
 
 class Life:
@@ -68,13 +65,14 @@ class Life:
         *,
         customer_id: str = "c1",
         rules: Rules | None = None,
+        only: tuple[str, ...] = (),
         start: str = "2026-03-02 10:00",
     ) -> None:
-        self.rules = rules or rules_in(zone)
+        self.rules = rules or rules_in(zone, only)
         self.zone = calendar.zone_of(zone)
         self.now = self.instant(start)
         self.state = state.State(customer_id=CustomerId(customer_id))
-        # What the shop knows around the customer; a test may put a catalogue's shelf here.
+        # What the shop knows around the customer; `shop_has` puts a catalogue's shelf here.
         self.around = around.NOTHING
         self.laws = Laws(self)
         self.facts: list[facts.AnyFact] = []
@@ -160,6 +158,33 @@ class Life:
                 self.take(messages.Report(mail_id, outcome))
         return self
 
+    def opens(self, kind: str = "", *, human: bool = True) -> Self:
+        return self._sees("opened", kind, human=human)
+
+    def clicks(self, kind: str = "", *, human: bool = True) -> Self:
+        return self._sees("clicked", kind, human=human)
+
+    def _sees(self, deed: str, kind: str, *, human: bool) -> Self:
+        """The recipient does something with the last mail (of that kind)."""
+        mails = [one for one in self.sent if kind in ("", one.kind)]
+        self.take(messages.Seen(mails[-1].mail_id, deed, human))
+        return self
+
+    def is_told_of(self, matter: messages.Release | messages.Campaign, name: str = "b1") -> Self:
+        """What is announced to everybody reaches this person."""
+        self.take(messages.Announce(name, matter))
+        return self
+
+    def shop_has(self, *products: Product, recent: tuple[str, ...] = (), **changes: object) -> Self:
+        """Fill the shelf with these products, and with what goes with the `recent` ones of them."""
+        catalogue = Catalogue()
+        for product in products:
+            catalogue.put(product)
+        mentioned = (product.product_id for product in products)
+        shelf = catalogue.shelf(Taste(recent=recent), get_args(mail.Relation), mentioned)
+        self.around = around.Around(shelf=shelf, **changes)
+        return self
+
     def becomes(self, person: Life) -> Life:
         """Let this visitor be that person from now on."""
         before = len(self.effects)
@@ -181,15 +206,28 @@ class Life:
         self.facts += taken.facts
         self.effects += taken.effects
         self.laws.check(before, message, moment, taken)
+        if self.is_erased:
+            # Whoever comes back after that is nobody yet.
+            self.state = state.State(customer_id=before.customer_id)
+            self.laws.begin(self.state)
         return taken.facts
+
+    @property
+    def is_erased(self) -> bool:
+        """Was this life erased by what was told last?"""
+        return bool(self.facts) and isinstance(self.facts[-1], facts.Erased)
 
     def of(self, *kinds: type) -> list:
         return [fact for fact in self.facts if isinstance(fact, kinds)]
 
     @property
+    def sent(self) -> list[mail.Mail]:
+        """The mails that were asked for, as the facts tell them."""
+        return [fact.mail for fact in self.of(facts.MailRequested)]
+
+    @property
     def mails(self) -> list[Sent]:
-        sent = (fact.mail for fact in self.of(facts.MailRequested))
-        return [Sent(mail.kind, mail.template, self.wall(mail.at)) for mail in sent]
+        return [Sent(one.kind, one.template, self.wall(one.at)) for one in self.sent]
 
     @property
     def kinds(self) -> list[str]:
@@ -210,135 +248,6 @@ class Life:
     def alarm(self) -> str | None:
         due = state.earliest_timer(self.state)
         return None if due is None else self.wall(due)
-
-
-class Laws:
-    """What holds after every turn of every life (design §3, style §2)."""
-
-    def __init__(self, life: Life) -> None:
-        self.life = life
-        self.empty = life.state
-        self.snapshots: list[tuple[int, bytes]] = []
-        self.marketing: dict[str, Instant] = {}
-        self.awaited: dict[str, str] = {}
-        self.asked: dict[str, str] = {}
-
-    def check(self, before, message, moment, taken) -> None:
-        self.decided_alike(before, message, moment, taken)
-        self.numbered(before, taken)
-        self.replayed(taken.after)
-        self.encoded(taken)
-        self.settled(taken.after)
-        folded = before
-        for fact in taken.facts:
-            self.allowed(folded, fact)
-            self.accounted(fact)
-            folded = apply.apply(folded, fact)
-
-    def decided_alike(self, before, message, moment, taken) -> None:
-        rules, near = self.life.rules, self.life.around
-        assert customer.decide(rules, before, message, moment, near) == taken.facts
-        # A customer who was at rest in between decides the same.
-        woken = state.decode(state.encode(before))
-        assert customer.decide(rules, woken, message, moment, near) == taken.facts
-        if not isinstance(message, Message):
-            assert messages.decode(messages.encode(message)) == message
-
-    def numbered(self, before, taken) -> None:
-        assert taken.after.seq == Seq(before.seq + len(taken.facts))
-        assert taken.after.now >= before.now
-        if taken.facts:
-            first, *others = taken.facts
-            assert isinstance(first, OPENINGS)
-            assert first.at == taken.after.now
-            assert not any(isinstance(fact, OPENINGS) for fact in others)
-
-    def replayed(self, after) -> None:
-        """The same facts make the same state, from nothing and from a snapshot (law 7)."""
-        past = tuple(self.life.facts)
-        assert apply.replay(self.empty, past) == after
-        if self.snapshots:
-            seq, snapshot = self.snapshots[len(self.snapshots) // 2]
-            assert apply.replay(state.decode(snapshot), past[seq:]) == after
-        self.snapshots.append((after.seq, state.encode(after)))
-
-    def encoded(self, taken) -> None:
-        assert facts.decode(facts.encode(taken.facts)) == taken.facts
-        after = taken.after
-        assert state.decode(state.encode(after)) == after
-        assert state.encode(state.decode(state.encode(after))) == state.encode(after)
-
-    def settled(self, after) -> None:
-        """Nothing due is left over, so a second tick finds nothing (law 5)."""
-        timers = [*after.timers.values(), *([after.assess_at] if after.assess_at else [])]
-        assert after.timers.keys() == after.enrolments.keys()
-        assert state.earliest_timer(after) == min(timers, default=None)
-        assert all(due > after.now for due in timers)
-        again = moment_of(after.customer_id, after.seq, after.now)
-        near = self.life.around
-        assert customer.decide(self.life.rules, after, messages.Tick(), again, near) == ()
-        for stay in after.enrolments.values():
-            one = self.life.rules.programmes.get(stay.programme)
-            assert one is None or one.step(stay.step) is not None
-
-    def accounted(self, fact) -> None:
-        """Every mail that was awaited is sent, or not sent for one reason (law 9)."""
-        match fact:
-            case facts.Awaits(key=key, step=step):
-                assert self.awaited.get(key, step) == step
-                stay = key.partition("/")[0]
-                kept = self.life.rules.programmes[stay].step(step)
-                if isinstance(kept, programme.MailStep):
-                    self.awaited[key] = step
-            case facts.MailRequested(key=key, mail=mail):
-                # One step may write to several people: the customer and the parties.
-                assert self.awaited.pop(key, self.asked.get(key)) == mail.step
-                self.asked[key] = mail.step
-            case facts.MailWithheld(key=key, step=step, detail=detail):
-                assert self.awaited.pop(key) == step
-                assert detail
-            case facts.Left(key=key):
-                self.awaited.pop(key, None)
-            case facts.Finished(key=key):
-                assert key not in self.awaited
-            case facts.Heard(mail_id=mail_id, outcome=outcome) if outcome in UNSENT:
-                self.marketing.pop(mail_id, None)
-
-    def allowed(self, now_known, fact) -> None:
-        if not isinstance(fact, facts.MailRequested):
-            return
-        mail = fact.mail
-        step = self.life.rules.programmes[mail.programme].step(mail.step)
-        assert mail.to != ""
-        assert mail.to == now_known.person.email or step.to != "customer"
-        assert mail.at == now_known.now <= mail.not_after
-        if mail.mail_class == "marketing":
-            self.grounded(now_known, mail)
-            self.unpressing(now_known, mail)
-
-    def grounded(self, now_known, mail) -> None:
-        """No marketing without a legal basis."""
-        said = now_known.consents.get("email_marketing")
-        bought = mail.programme not in CONSENT_ONLY and now_known.purchases.count > 0
-        assert "sunset" not in now_known.marks
-        assert said.granted if said is not None else bought
-
-    def unpressing(self, now_known, mail) -> None:
-        limits: Limits = self.life.rules.limits
-        others = [at for other, at in self.marketing.items() if other != mail.mail_id]
-        assert all(mail.at - at >= limits.min_gap for at in others)
-        wish = now_known.wish
-        count, window = (wish.count, wish.window) if wish else (limits.per_week, 7 * DAY)
-        assert sum(mail.at - at < window for at in others) < count
-        self.marketing[mail.mail_id] = mail.at
-        if mail.template.startswith("cart/reminder") or limits.quiet is None:
-            return
-        hour = (
-            datetime.fromtimestamp(mail.at / 1_000, UTC)
-            .astimezone(calendar.zone_of(mail.zone))
-            .hour
-        )
-        assert limits.quiet.end.hour <= hour < limits.quiet.start.hour
 
 
 # How long a customer's programmes can go on when nothing more happens: who bought is shown related

@@ -55,9 +55,11 @@ def issued(told: Told, event: events.InvoiceIssued) -> Facts:
 
 
 def overdue(told: Told, event: events.InvoiceOverdue) -> Facts:
-    if f"invoice/{event.invoice_id}" in told.state.over:
+    # A shop may say it every day until it is paid: the reminders begin once.
+    said = f"overdue/{event.invoice_id}"
+    if f"invoice/{event.invoice_id}" in told.state.over or said in told.state.over:
         return ()
-    return (facts.Raised("Invoice Overdue", told.occurred, *_invoice(told, event)),)
+    return (facts.Raised("Invoice Overdue", told.occurred, *_invoice(told, event), over=said),)
 
 
 def settled(told: Told, event: events.InvoicePaid) -> Facts:

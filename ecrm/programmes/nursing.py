@@ -18,10 +18,8 @@ USUALLY = cycle(days(30), least=days(7))
 MORNING = local("10:00")
 SOON_ENOUGH = skip(after=days(10))
 WHAT_NEXT = proposes("complements", "same_creator", "bought_with", "affinity", most=3)
-
-
-# Three weeks after the first mail of the sequence.
-LATER = cycle(days(51), least=days(28))
+# Three weeks after the first mail of the sequence, whatever the cycle.
+LATER = cycle(days(30), least=days(7), more=days(21))
 
 nursing = programme(
     "nursing",

@@ -15,5 +15,6 @@ payment = programme(
     per="order",
     basis="contract",
     mail_class=TRANSACTIONAL,
+    retracts=True,
     steps=(mail("failed", kind="k34", late=skip(after=hours(24))),),
 )

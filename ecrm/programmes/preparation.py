@@ -14,5 +14,6 @@ preparation = programme(
     per="order",
     basis="contract",
     mail_class=TRANSACTIONAL,
+    retracts=True,
     steps=(mail("prepared", kind="k13", shows=("order",)),),
 )

@@ -21,6 +21,7 @@ unpaid = programme(
     per="invoice",
     basis="contract",
     mail_class=TRANSACTIONAL,
+    retracts=True,
     steps=(
         mail("first", kind="k35", at=OFFICE, late=SOON_ENOUGH),
         mail("second", kind="k35", after=days(7), at=OFFICE, late=SOON_ENOUGH),

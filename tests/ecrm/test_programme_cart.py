@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from ecrm import effects, facts
+from ecrm import effects, facts, programmes
 from ecrm.moment import SECOND, Duration, days, hours, minutes
 from ecrm.pressure import Limits
 from ecrm.rules import Rules
@@ -14,8 +14,11 @@ from tests.lives import Life, Withheld, shop
 STARTED = events.CheckoutStarted(cart_id="k")
 EMPTIED = events.CartEmptied(cart_id="k")
 PAID = events.OrderPaid(order_id="o1", total=10, currency="EUR")
+# With the confirmation, for an order ends what a cart began.
+ONLY = ("cart", "confirmation")
 # All three mails of a cart fit in a week only where a shop allows three.
-THREE_A_WEEK = Rules(shop(), Limits(per_week=3))
+CART = tuple(one for one in programmes.ALL if one.name in ONLY)
+THREE_A_WEEK = Rules(shop(), Limits(per_week=3), CART)
 
 
 def added(product_id: str = "p1") -> events.ProductAdded:
@@ -27,7 +30,7 @@ def at_step(name: str) -> events.CheckoutStepViewed:
 
 
 def shopper(rules: Rules | None = None) -> Life:
-    return Life(start="2026-06-01 10:00", rules=rules).identify().consents()
+    return Life(start="2026-06-01 10:00", rules=rules, only=ONLY).identify().consents()
 
 
 def test_a_product_left_for_an_hour_is_remembered():
@@ -115,7 +118,7 @@ def test_the_offer_takes_ten_percent_off_until_the_local_day_ends():
 
 
 def test_the_offer_of_a_night_without_an_hour_ends_with_its_day():
-    life = Life(start="2026-03-27 12:00").identify().consents().tell(added()).sleeps(days(3))
+    life = Life(start="2026-03-27 12:00", only=ONLY).identify().consents().tell(added()).sleeps(days(3))
     (offer,) = life.of(facts.OfferMade)
     assert life.mails[-1] == ("k08", "cart/offer", "2026-03-29 13:00")
     assert life.wall(offer.until) == "2026-03-29 23:59:59.999"
@@ -135,7 +138,7 @@ def test_the_shop_hears_of_the_coupon_before_the_customer_does():
 
 
 def test_an_offer_due_at_night_is_made_in_the_morning_for_that_day():
-    life = Life(start="2026-06-01 22:00").identify().consents().tell(added()).sleeps(days(3))
+    life = Life(start="2026-06-01 22:00", only=ONLY).identify().consents().tell(added()).sleeps(days(3))
     assert life.mails == [
         ("k07", "cart/reminder", "2026-06-01 23:00"),
         ("k08", "cart/offer", "2026-06-04 08:00"),
@@ -241,23 +244,23 @@ def test_in_whatever_order_a_purchase_is_told_it_is_confirmed_once_and_not_remin
 
 
 def test_a_buyer_is_reminded_without_having_been_asked():
-    life = Life(start="2026-06-01 10:00").identify().tell(PAID).sleeps(days(1)).tell(added())
+    life = Life(start="2026-06-01 10:00", only=ONLY).identify().tell(PAID).sleeps(days(1)).tell(added())
     assert life.sleeps(hours(1)).kinds == ["k11", "k07"]
 
 
 def test_a_buyer_who_objected_is_not():
-    life = Life().identify().tell(PAID).consents(given=False).sleeps(days(1)).tell(added())
+    life = Life(only=ONLY).identify().tell(PAID).consents(given=False).sleeps(days(1)).tell(added())
     assert life.sleeps(days(10)).kinds == ["k11"]
 
 
 def test_who_never_bought_and_was_never_asked_is_not():
-    life = Life().identify().tell(added()).sleeps(days(10))
+    life = Life(only=ONLY).identify().tell(added()).sleeps(days(10))
     assert life.mails == []
     assert {reason for _, reason in life.withheld} == {"consent"}
 
 
 def test_a_cart_without_an_address_has_nobody_to_remind():
-    life = Life().consents().tell(added()).sleeps(hours(1))
+    life = Life(only=ONLY).consents().tell(added()).sleeps(hours(1))
     assert life.withheld == [Withheld("cart/reminder", "missing_data")]
 
 

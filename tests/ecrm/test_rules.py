@@ -173,7 +173,7 @@ def test_a_trigger_is_heard_by_all_who_listen_in_order_of_priority():
         "parcel",
         "review",
     ]
-    assert [one.name for one in rules.leaving["Order Paid"]] == ["welcome"]
+    assert [one.name for one in rules.leaving["Order Paid"]] == ["payment", "welcome"]
     assert [one.name for one in rules.counting["Product Added"]] == ["cart"]
 
 

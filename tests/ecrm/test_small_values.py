@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecrm import consent, errors, mail, money, offers
+from ecrm import consent, errors, mail, money
 from ecrm.moment import (
     DAY,
     NEVER,
@@ -150,23 +150,6 @@ def test_an_amount_in_minor_units_is_exact(minor, currency):
     amount = Decimal(minor).scaleb(-money.digits_of(currency))
     assert money.minor_units(amount, currency) == minor
     assert abs(minor) > 10**12 or money.minor_units(float(amount), currency) == minor
-
-
-# Offers
-
-
-def test_a_code_is_ten_letters_that_cannot_be_mistaken():
-    codes = [offers.code_for(f"mail-{n}") for n in range(2_000)]
-    assert len(set(codes)) == 2_000
-    for code in codes:
-        left, dash, right = code.partition("-")
-        assert (len(left), dash, len(right)) == (5, "-", 5)
-        assert not set(left + right) & set("01IO")
-
-
-def test_the_same_mail_always_has_the_same_code():
-    # Printed in mails that are out: it must never change.
-    assert offers.code_for("mail") == "XMMZU-NXVET"
 
 
 # Consent

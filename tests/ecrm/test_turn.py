@@ -442,7 +442,7 @@ def test_a_confirmation_waits_for_the_address_and_goes_when_it_comes():
 
 
 def test_a_confirmation_that_never_found_an_address_is_withheld_after_three_days():
-    life = Life(start="2026-06-01 10:00")
+    life = Life(start="2026-06-01 10:00", only=("confirmation",))
     life.tell(events.OrderPaid(order_id="o1", total=10, currency="EUR")).sleeps(hours(72))
     assert life.withheld == [Withheld("confirmation/confirmed", "missing_data")]
     assert life.identify().mails == []
