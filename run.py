@@ -391,7 +391,10 @@ def _clean(options: argparse.Namespace, configured: Settings) -> int:
     out = Console(highlight=False)
     out.print(f"{found.customers:,} customers looked at; nothing was changed.")
     for one in found.definitions:
-        table = Table(title=f"{one.name}: {len(one.gone):,} ({one.says})", title_justify="left")
+        out.print(f"\n[bold]{one.name}: {len(one.gone):,}[/] ({one.says})")
+        if not one.gone:
+            continue
+        table = Table()
         for column in ("customer", "tier", "last sign of life"):
             table.add_column(column)
         for gone in one.gone:

@@ -23,6 +23,7 @@ from ecrm.delivery import message
 from ecrm.delivery.message import Content, MailSettings, Part
 from ecrm.links import LinkKeys, Purpose
 from ecrm.mail import NOTIFICATION, Mail, ShownPerson
+from ecrm.matters import Invitation
 from ecrm.shop import Shop
 
 _BREAKS = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
@@ -138,6 +139,7 @@ class Composer:
         return {
             **msgspec.structs.asdict(shown),
             "person": _shown_person(shown.person),
+            "invitation": _shown_invitation(shown.invitation),
             "marketing": message.is_marketing(mail),
             "notification": mail.mail_class == NOTIFICATION,
             "stranger": mail.stranger,
@@ -166,7 +168,15 @@ def _filled(template: jinja2.Template, values: dict[str, object]) -> list[str]:
 
 
 def _shown_person(person: ShownPerson) -> ShownPerson:
-    first, last = (
-        "" if _NO_NAME.search(name) else name for name in (person.first_name, person.last_name)
-    )
-    return ShownPerson(first_name=first, last_name=last)
+    return ShownPerson(_name(person.first_name), _name(person.last_name))
+
+
+def _shown_invitation(invitation: Invitation | None) -> Invitation | None:
+    """What a customer typed is not a way to write to strangers in the shop's name."""
+    if invitation is None:
+        return None
+    return msgspec.structs.replace(invitation, first_name=_name(invitation.first_name))
+
+
+def _name(typed: str) -> str:
+    return "" if _NO_NAME.search(typed) else typed

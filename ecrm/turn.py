@@ -187,7 +187,8 @@ class Turn:
 
     def take_over(self, key: str, stay: Enrolment) -> None:
         """Go on with a stay of another life, from the step it awaited."""
-        if key in self.state.enrolments or stay.programme not in self.rules.programmes:
+        one = self.rules.programmes.get(stay.programme)
+        if key in self.state.enrolments or one is None or self._is_shut(one):
             return
         nth = self.state.stays.get(stay.programme, 0)
         self.record(
@@ -208,12 +209,20 @@ class Turn:
         self.record(facts.Awaits(key, stay.step, stay.due))
 
     def _may_come(self, one: Programme) -> bool:
+        if self._is_shut(one):
+            return False
         ended = self.state.ended.get(one.name)
         if ended is None:
             return True
         if one.again.after is None:
             return False
         return ended + one.again.after <= self.moment.now
+
+    def _is_shut(self, one: Programme) -> bool:
+        """Once the account is gone, only what is owed begins: the rest would keep the life."""
+        return self.state.closed_at is not None and any(
+            isinstance(step, MarkStep) or step.mail_class != "transactional" for step in one.steps
+        )
 
     # Steps.
 

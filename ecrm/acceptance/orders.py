@@ -53,8 +53,7 @@ def completed(told: Told, event: events.OrderCompleted) -> Facts:
     order = replace(_order(told, event), placed_at=told.occurred)
     first_heard = known is None or not known.bought
     emptied = _bought(told, f"Order Completed {event.order_id}") if first_heard else ()
-    used = _used(told, event, order) if first_heard else ()
-    return (facts.OrderPlaced(order), *used, *emptied)
+    return (facts.OrderPlaced(order), *_used(told, event, order), *emptied)
 
 
 def paid(told: Told, event: events.OrderPaid) -> Facts:
@@ -66,8 +65,7 @@ def paid(told: Told, event: events.OrderPaid) -> Facts:
         order = replace(order, lines=known.lines)
     first_heard = known is None or not known.bought
     emptied = _bought(told, f"Order Paid {event.order_id}") if first_heard else ()
-    used = _used(told, event, order) if first_heard else ()
-    return (facts.OrderPaid(order), *used, *emptied)
+    return (facts.OrderPaid(order), *_used(told, event, order), *emptied)
 
 
 def _used(told: Told, event: events.OrderCompleted | events.OrderPaid, order: Order) -> Facts:

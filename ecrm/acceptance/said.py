@@ -64,7 +64,11 @@ def overdue(told: Told, event: events.InvoiceOverdue) -> Facts:
 
 def settled(told: Told, event: events.InvoicePaid) -> Facts:
     over = f"invoice/{event.invoice_id}"
-    return (facts.Raised("Invoice Paid", told.occurred, *_invoice(told, event), over=over),)
+    invoice, refs = _invoice(told, event)
+    if not event.order_id:
+        # The invoice alone says which failed payment it ends, whatever order that was for.
+        del refs["order"]
+    return (facts.Raised("Invoice Paid", told.occurred, invoice, refs, over),)
 
 
 def payment_failed(told: Told, event: events.PaymentFailed) -> Facts:
@@ -74,9 +78,10 @@ def payment_failed(told: Told, event: events.PaymentFailed) -> Facts:
         reason=event.reason or "",
         retry_url=event.retry_url or "",
     )
-    refs = {"order": event.order_id or f"invoice {event.invoice_id or ''}"}
-    if event.invoice_id:
-        refs["invoice"] = event.invoice_id
+    refs = {
+        "order": event.order_id or f"invoice {event.invoice_id or ''}",
+        "invoice": event.invoice_id or f"order {event.order_id or ''}",
+    }
     return (facts.Raised("Payment Failed", told.occurred, failed, refs),)
 
 

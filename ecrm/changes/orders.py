@@ -35,18 +35,23 @@ def with_order(state: State, order: Order) -> Changes:
     if counts and not counted:
         changes["engagement"] = engagement.ordered(state.engagement, _begun(order))
     if counts:
-        changes["had"] = newest({**state.had, **_had(state, order)}, HAD_KEPT, _had_at)
+        had = _had(state, order, new=not counted)
+        changes["had"] = newest({**state.had, **had}, HAD_KEPT, _had_at)
     return changes
 
 
-def _had(state: State, order: Order) -> dict[str, Had]:
-    """The products of an order, those known before as they were."""
+def _had(state: State, order: Order, *, new: bool) -> dict[str, Had]:
+    """The products of an order, those known before as they were; what had been sent back and is
+    bought anew is there again.
+    """
     at = _begun(order)
-    return {
-        line.product_id: state.had.get(line.product_id)
-        or Had(at, line.series_id, line.edition, line.name if line.series_id else "")
-        for line in order.lines
-    }
+    found: dict[str, Had] = {}
+    for line in order.lines:
+        known = state.had.get(line.product_id)
+        if known is None or (new and known.back):
+            known = Had(at, line.series_id, line.edition, line.name if line.series_id else "")
+        found[line.product_id] = known
+    return found
 
 
 def _had_at(had: Had) -> Instant:
@@ -54,11 +59,16 @@ def _had_at(had: Had) -> Instant:
 
 
 def _sent_back(state: State, order_id: str, pieces: dict[str, int] | None) -> Changes:
-    """Mark what came back of an order: the products of `pieces`, or all of them."""
+    """Mark what came back of an order: the products of `pieces`, or all of them; what another order
+    brought as well is still there.
+    """
     order = state.orders.get(order_id)
     if order is None:
         return {}
-    left = {line.product_id for line in order.kept} if pieces is not None else set()
+    others = (one for one in state.orders.values() if one.order_id != order_id and one.bought)
+    left = {line.product_id for one in others for line in one.kept}
+    if pieces is not None:
+        left |= {line.product_id for line in order.kept}
     gone = {line.product_id for line in order.lines} - left
     had = {i: replace(h, back=True) if i in gone else h for i, h in state.had.items()}
     return {"had": had}
@@ -130,7 +140,8 @@ def failed(state: State, fact: facts.ParcelFailed) -> Changes:
 
 
 def cancelled(state: State, fact: facts.OrderCancelled) -> Changes:
-    return changed(state, fact.order_id, cancelled_at=fact.occurred)
+    changes = changed(state, fact.order_id, cancelled_at=fact.occurred)
+    return changes | _sent_back(state, fact.order_id, None)
 
 
 def refunded(state: State, fact: facts.OrderRefunded) -> Changes:

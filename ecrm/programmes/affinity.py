@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from ecrm.mail import MARKETING
 from ecrm.moment import days
-from ecrm.programme import after, local, mail, on, programme, proposes, skip
+from ecrm.programme import local, mail, on, programme, proposes, skip
 
 affinity = programme(
     "affinity",
     doc=__doc__,
     enrol=on("First Order", "Next Order"),
     when='tier != "inactive"',
-    leave=on("Became inactive"),
+    # What was planned for the purchase before gives way to the stay that the next one begins.
+    leave=on("Next Order", "Became inactive"),
     basis="soft_opt_in",
     mail_class=MARKETING,
     repeats=5,
@@ -23,7 +24,7 @@ affinity = programme(
         mail(
             "suggestions",
             kind="k23",
-            after=after(days(42), since="Next Order"),
+            after=days(42),
             at=local("10:00"),
             late=skip(after=days(14)),
             proposes=proposes("affinity", "bought_with", "same_creator", most=4, least=2),

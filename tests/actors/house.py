@@ -30,7 +30,7 @@ from tests.lives import shop
 # Monday 2 March 2026, ten in the morning in Paris.
 START = Instant(1_772_442_000_000)
 # What a campaign may show.
-TEMPLATES = frozenset(("newsletter/campaign",))
+TEMPLATES = frozenset(("newsletter/news",))
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -133,9 +133,9 @@ class House:
 
     @asynccontextmanager
     async def lives(self, *others):
-        """Turn loop, alarm keeper and reporter at work, and `others` beside them."""
+        """Turn loop, alarm keeper, reporter and broadcasts at work, and `others` beside them."""
         async with trio.open_nursery() as nursery:
-            for part in (self.system, self.alarms, self.reports, *others):
+            for part in (self.system, self.alarms, self.reports, self.broadcasts, *others):
                 nursery.start_soon(part.run)
             yield
             nursery.cancel_scope.cancel()

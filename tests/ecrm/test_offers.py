@@ -218,6 +218,12 @@ def test_an_order_that_is_told_twice_uses_its_coupon_once():
     assert used(life) == [("o1", "reward", 400)]
 
 
+def test_a_coupon_that_only_the_payment_names_is_used_as_well():
+    life = rewarded()
+    life.tell(events.OrderCompleted(order_id="o1", total=40)).tell(paid(code_of(life)))
+    assert used(life) == [("o1", "reward", 400)]
+
+
 def test_a_coupon_costs_what_the_shop_says_it_took_off():
     life = rewarded()
     life.tell(paid(code_of(life), discount=3.5))

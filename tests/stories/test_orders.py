@@ -49,7 +49,7 @@ async def test_an_order_paid_twice_is_confirmed_once(autojump_clock, world):
     await shop.track("zoe", "Order Completed", **ORDER)
     await shop.track("zoe", "Order Paid", **ORDER)
     await world.until("2026-03-20 10:00")
-    assert world.kinds() == [("k11", "2026-03-02 10:00")]
+    assert world.kinds("zoe", "k11") == [("k11", "2026-03-02 10:00")]
 
 
 async def test_the_confirmation_says_what_was_bought_in_french(autojump_clock, world):
@@ -176,7 +176,7 @@ async def test_what_is_owed_overtakes_the_marketing_that_waits(autojump_clock, t
             ("zoe", "k11", "queued"),
         ]
         # The first order was paid before there was an address: it was owed all the same.
-        assert await world.unsent("zoe") == []
+        assert await world.unsent("zoe", "k11") == []
 
 
 async def test_the_preparation_is_told_once_and_only_of_an_order_that_stands(autojump_clock, world):
@@ -189,11 +189,7 @@ async def test_the_preparation_is_told_once_and_only_of_an_order_that_stands(aut
     for order_id in ("o1", "o1", "o2"):
         await shop.track("zoe", "Order Prepared", order_id=order_id)
     await world.until("2026-03-03 10:00")
-    assert world.kinds() == [
-        ("k11", "2026-03-02 10:00"),
-        ("k11", "2026-03-02 10:00"),
-        ("k13", "2026-03-02 12:00"),
-    ]
+    assert world.kinds("zoe", "k13") == [("k13", "2026-03-02 12:00")]
     assert "o1" in text_of(world.letter("k13"))
 
 
@@ -204,7 +200,7 @@ async def test_a_parcel_is_told_with_its_tracking(autojump_clock, world):
     await world.until("2026-03-03 22:15")
     await shop.ships("zoe", "o1", "p7")
     await world.until("2026-03-04 10:00")
-    assert world.kinds() == [("k11", "2026-03-02 10:00"), ("k14", "2026-03-03 22:15")]
+    assert world.kinds("zoe", "k14") == [("k14", "2026-03-03 22:15")]
     text = text_of(world.letter("k14"))
     assert "Transporteur : Colissimo" in text
     assert "Numéro de suivi : 6A-p7" in text
@@ -264,3 +260,23 @@ async def test_an_order_that_names_its_products_by_id_shows_what_the_catalogue_k
     )
     await world.passes(0)
     assert "- Tasse bleue – 18,00 €" in text_of(world.letter("k11"))
+
+
+async def test_a_preparation_in_the_queue_is_taken_back_when_the_order_is_cancelled(
+    autojump_clock, tmp_path
+):
+    async with open_world(tmp_path, autojump_clock, rate=limit(1 / 3_600)) as world:
+        shop = await world.shop()
+        await shop.knows("zoe")
+        await shop.pays("zoe", "o1", "cup")
+        await world.until("2026-03-02 10:10")
+        for order_id in ("o1", "o2"):
+            await shop.track("zoe", "Order Prepared", order_id=order_id)
+        await shop.track("zoe", "Order Cancelled", order_id="o1")
+        await world.until("2026-03-02 12:00")
+        assert await world.queue() == [
+            ("zoe", "k11", "accepted"),
+            ("zoe", "k13", "cancelled"),
+            ("zoe", "k13", "accepted"),
+        ]
+        assert "o2" in text_of(world.letter("k13"))
