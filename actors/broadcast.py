@@ -1,8 +1,8 @@
 """Broadcasts: what is told to many (a release, a campaign), page by page, behind live events.
 
 A broadcast is a row with a cursor. A page of customers is told and waited for before the cursor
-moves on, so a crash repeats one page at most, and a customer who hears it again answers as before:
-the telling has a dedupe key like any message. Between pages there is a pause, and of each batch of
+moves on, so a crash or a failed commit repeats one page at most, and a customer who hears it again
+answers as before: the telling has a dedupe key like any message. Between pages there is a pause, and of each batch of
 the turn loop only a share is for words from inside: a hundred thousand owners cost a live event
 nothing that anybody would feel.
 """
@@ -125,7 +125,9 @@ class Broadcasts:
         announce = messages.decode(row.message)
         if page:
             words = [(one, announce) for one in page]
-            await self._intake.relay(words, about=f"told {row.broadcast_id}")
+            if not await self._intake.relay(words, about=f"told {row.broadcast_id}"):
+                # The cursor stays: the page is told again, and taken by those who have not.
+                return
         self.told += len(page)
         cursor = page[-1] if page else row.cursor
         await self._store.advance(row.broadcast_id, cursor, done=len(page) < AT_ONCE)

@@ -97,15 +97,16 @@ class Intake:
         self._inward.append(item)
         self._bell.ring()
 
-    async def relay(self, words: list[tuple[CustomerId, messages.Inward]], about: str = "") -> None:
-        """Put in words from inside, and wait until every one was answered, whatever the answer.
-        Words that are `about` something are taken once by each customer.
+    async def relay(self, words: list[tuple[CustomerId, messages.Inward]], about: str = "") -> bool:
+        """Put in words from inside, and wait until every one was answered; False where the store
+        did not take some of them. Words that are `about` something are taken once by each customer.
         """
-        left = len(words)
+        left, durable = len(words), True
         done = trio.Event()
 
-        def answered(_answer: Answer) -> None:
-            nonlocal left
+        def answered(answer: Answer) -> None:
+            nonlocal left, durable
+            durable = durable and answer.outcome != "unknown"
             left -= 1
             if not left:
                 done.set()
@@ -114,6 +115,7 @@ class Intake:
             dedupe = dedupe_key(customer_id, about) if about else b""
             self.put(Item(customer_id, message, answered, dedupe=dedupe))
         await done.wait()
+        return durable
 
     def take(self) -> list[Item]:
         """What waits, up to a batch; the first always, however large it is."""

@@ -95,7 +95,12 @@ def _changed_step(where: str, step: Step, section: StepSection, currency: str) -
     if section.after is not None:
         changes["delay"] = _delay(f"{where}.after", step.delay, section.after)
     if section.at is not None:
-        changes["at"] = value(f"{where}.at", calendar.parse_local_time, section.at)
+        at = value(f"{where}.at", calendar.parse_local_time, section.at)
+        if isinstance(step.delay, programme.Gathered):
+            # The end of the period itself moves; the next such time after it may be a day late.
+            changes["delay"] = programme.Gathered(at)
+        else:
+            changes["at"] = at
     if section.when is not None:
         changes["when"] = value(f"{where}.when", condition.parse, section.when)
     if isinstance(step, MailStep):

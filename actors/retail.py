@@ -7,7 +7,8 @@ Rules of the mapping:
   on a Sunday;
 - a customer's first line signs them up, with an address and consent; lines without a customer are
   guests, one visitor an invoice;
-- a product is told to the catalogue when it is first seen; odd stock codes (postage, fees, manual
+- a product is told to the catalogue when it is first seen, its category the last word of its name
+  ("holder", "mug"); odd stock codes (postage, fees, manual
   corrections) are part of the total and no product;
 - an invoice that begins with C takes back: its lines are looked for in the customer's earlier
   orders, newest first. An order of which nothing is left was cancelled, or refunded once it had
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -264,9 +266,11 @@ class Shop:
 
 
 def _product(line: Line) -> dict[str, object]:
+    words = re.findall(r"[A-Za-z-]+", line.name)
     return {
         "product_id": line.code,
         "name": line.name.title() or line.code,
+        **({"category": words[-1].lower()} if words else {}),
         "price": float(line.price),
         "quantity": line.quantity,
     }

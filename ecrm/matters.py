@@ -127,12 +127,21 @@ class Appointment(Matter, frozen=True, gc=False):
     def ends(self) -> Instant | None:
         return self.starts_at
 
+    @property
+    def topic(self) -> str:
+        """As preferences name it (R66)."""
+        return "event" if self.kind.casefold() == "event" else "appointment"
+
 
 class Comment(Matter, frozen=True, gc=False):
     subject_id: str
     subject_url: str = ""
     author: str = ""
     excerpt: str = ""
+
+    @property
+    def topic(self) -> str:
+        return "comment"
 
 
 class Carriage(Matter, frozen=True, gc=False):
@@ -142,6 +151,10 @@ class Carriage(Matter, frozen=True, gc=False):
     status: str
     eta: str = ""
     tracking_url: str = ""
+
+    @property
+    def topic(self) -> str:
+        return "shipping"
 
 
 class Invitation(Matter, frozen=True, gc=False):

@@ -100,6 +100,9 @@ READINGS: Final[dict[str, Reading]] = {
     "appointment.kind": lambda _, refs: refs.get("kind", "").casefold(),
     "invitations.today": _invited_today,
     "invitation.again": lambda state, refs: refs.get("invitee", "") in state.invited,
+    "digest.notices": lambda state, refs: sum(
+        len(kept) for cadence, kept in state.kept.items() if cadence == refs.get("cadence")
+    ),
     "order.reviewable": lambda state, refs: len(_order(state, refs).kept),
 }
 

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from ecrm import facts, matters, money
 from ecrm.acceptance.told import Facts, Told
 from ecrm.matters import Stage
-from ecrm.moment import instant_of
+from ecrm.moment import Instant, instant_of
 from proto import events
 
 # What people say.
@@ -152,19 +152,34 @@ def _appointment(
 
 
 def scheduled(told: Told, event: events.AppointmentScheduled) -> Facts:
-    """A date was made, or moved: then what waited for the old one is over."""
+    """A date was made, or moved: then what waited for the old one is over. A calendar that tells
+    all its dates every night tells nothing new, also once the reminder is out.
+    """
     appointment, refs = _appointment(event)
-    over = told.state.over.get(f"appointment/{event.appointment_id}")
-    if over is not None and over >= told.occurred:
+    off = told.state.over.get(f"appointment/{event.appointment_id}")
+    if off is not None and off >= told.occurred:
         return ()
     stays = told.state.enrolments.values()
     waiting = [s for s in stays if s.refs.get("appointment") == event.appointment_id]
+    date = f"date/{event.appointment_id}/{appointment.starts_at}"
+    last, since = _last_date(told, event.appointment_id)
+    stands = last != "" and (off is None or since > off)
+    if stands and (told.occurred < since or (last == date and not waiting)):
+        return ()
     if any(stay.matter == appointment for stay in waiting):
         return ()
-    made = facts.Raised("Appointment Scheduled", told.occurred, appointment, refs)
+    made = facts.Raised("Appointment Scheduled", told.occurred, appointment, refs, date)
     if not waiting:
         return (made,)
     return (facts.Raised("Appointment Moved", told.occurred, appointment, refs), made)
+
+
+def _last_date(told: Told, appointment_id: str) -> tuple[str, Instant]:
+    """For when an appointment was last made, to our knowledge, and when that was said."""
+    about, over = f"date/{appointment_id}", told.state.over
+    dates = [(at, key) for key, at in over.items() if key.rpartition("/")[0] == about]
+    since, last = max(dates, default=(Instant(0), ""))
+    return last, since
 
 
 def unscheduled(told: Told, event: events.AppointmentCancelled) -> Facts:

@@ -112,14 +112,22 @@ def consent(state: State, fact: facts.ConsentChanged) -> Changes:
     return {"consents": {**state.consents, fact.purpose: consent}}
 
 
-def wished(_state: State, fact: facts.FrequencyWished) -> Changes:
-    return {"wish": fact.wish}
+def wished(state: State, fact: facts.FrequencyWished) -> Changes:
+    return {"wish": fact.wish, "engagement": engagement.answered(state.engagement, state.now)}
 
 
 def topics(state: State, fact: facts.TopicsChosen) -> Changes:
+    unwanted = {topic for topic, wanted in fact.topics.items() if not wanted}
+    unwanted |= {topic for topic, cadence in fact.digests.items() if cadence == "off"}
+    kept = {
+        cadence: tuple(notice for notice in notices if notice.topic not in unwanted)
+        for cadence, notices in state.kept.items()
+    }
     return {
         "topics": {**state.topics, **fact.topics},
         "digests": {**state.digests, **fact.digests},
+        # What was gathered before somebody said that it is not wanted is not wanted either.
+        "kept": {cadence: notices for cadence, notices in kept.items() if notices},
         "engagement": engagement.answered(state.engagement, state.now),
     }
 

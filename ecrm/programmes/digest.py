@@ -17,5 +17,13 @@ digest = programme(
     per="cadence",
     basis="contract",
     mail_class=NOTIFICATION,
-    steps=(mail("digest", kind="k40", after=gathered("08:00"), late=skip(after=days(2))),),
+    steps=(
+        mail(
+            "digest",
+            kind="k40",
+            after=gathered("08:00"),
+            when="digest.notices > 0",
+            late=skip(after=days(2)),
+        ),
+    ),
 )

@@ -12,6 +12,7 @@ from ecrm import calendar, programme, programmes
 from ecrm.calendar import LocalTime, Quiet
 from ecrm.condition import parse
 from ecrm.delivery.limiter import limit
+from ecrm.engagement import Thresholds
 from ecrm.errors import Misconfigured
 from ecrm.moment import Instant, days, hours, minutes
 from ecrm.offers import Offer
@@ -32,9 +33,13 @@ def load(tmp_path):
     return load
 
 
+def named(loaded, name):
+    return next(one for one in loaded.programmes if one.name == name)
+
+
 def step(loaded, name):
     one, _, name = name.partition("/")
-    return next(p for p in loaded.programmes if p.name == one).step(name)
+    return named(loaded, one).step(name)
 
 
 # What stands.
@@ -204,18 +209,85 @@ def test_offers_lateness_times_and_conditions_can_be_changed(load):
     assert changed.kind == "k08"
 
 
-def test_an_offer_can_be_taken_away_and_lateness_forgiven(load):
-    changed = step(
-        load('[programmes.cart.steps.offer]\noffer = false\nlate = "send"'), "cart/offer"
-    )
-    assert changed.offer is None
+def test_lateness_can_be_forgiven(load):
+    changed = step(load('[programmes.cart.steps.offer]\nlate = "send"'), "cart/offer")
     assert changed.late == programme.send()
+
+
+@pytest.mark.parametrize(
+    ("written", "offer"),
+    [
+        ("{ percent = 15, valid = '3d' }", Offer(percent=15, valid=days(3))),
+        ("{ percent = 15, minimum = 29.90 }", Offer(percent=15, minimum=2_990)),
+        ("{ amount = 5 }", Offer(amount=500)),
+        ("{ amount = 7.50, valid = '7d', minimum = 50 }", Offer(amount=750, valid=days(7), minimum=5_000)),
+    ],
+)  # fmt: skip
+def test_an_offer_is_a_rate_or_a_sum_for_a_time_from_a_sum_on(load, written, offer):
+    text = f"[programmes.cart.steps.offer]\noffer = {written}"
+    assert step(load(text), "cart/offer").offer == offer
+
+
+def test_the_sums_of_an_offer_are_in_the_currency_of_the_shop(load):
+    text = """
+        [shop]
+        currency = "JPY"
+        [programmes.cart]
+        budget = 80000
+        [programmes.cart.steps.offer]
+        offer = { amount = 500, minimum = 3000 }
+        """
+    loaded = load(text)
+    assert step(loaded, "cart/offer").offer == Offer(amount=500, minimum=3_000)
+    assert named(loaded, "cart").budget == 80_000
+
+
+def test_an_offer_can_be_given_where_a_step_had_none(load):
+    assert named(load(), "review").step("product").offer is None
+    text = "[programmes.review.steps.product]\noffer = { percent = 5, valid = '30d' }"
+    assert step(load(text), "review/product").offer == Offer(percent=5, valid=days(30))
+
+
+def test_a_step_can_be_left_out_and_the_others_stay(load):
+    cart = named(load("[programmes.cart.steps.offer]\nenabled = false"), "cart")
+    assert [one.name for one in cart.steps] == ["reminder", "last-call"]
+
+
+def test_a_programme_can_be_given_a_budget_of_a_month_and_other_rounds(load):
+    assert (named(load(), "cart").budget, named(load(), "affinity").repeats) == (None, 5)
+    loaded = load("[programmes.cart]\nbudget = 250.50\n[programmes.affinity]\nrepeats = 0")
+    assert named(loaded, "cart").budget == 25_050
+    assert named(loaded, "affinity").repeats == 0
+
+
+def test_one_duration_moves_a_reminder_before_its_date(load):
+    text = '[programmes.appointment.steps.reminder]\nafter = "3h"'
+    assert step(load(text), "appointment/reminder").delay == programme.before(hours(3))
+
+
+def test_one_duration_stands_where_no_product_says_how_long_it_lasts(load):
+    before = step(load(), "nursing/second").delay
+    moved = step(load('[programmes.nursing.steps.second]\nafter = "60d"'), "nursing/second").delay
+    assert moved == programme.cycle(days(60), least=before.least, more=before.more)
+    assert before.usual == days(30)
+
+
+def test_a_digest_goes_at_another_time_of_day(load):
+    text = '[programmes.digest.steps.digest]\nat = "07:15"'
+    changed = step(load(text), "digest/digest")
+    # The end of its period moves: a weekly one goes on Monday at that time, not on Tuesday.
+    assert (changed.delay, changed.at) == (programme.gathered("07:15"), None)
+
+
+def test_the_numbers_of_the_tiers_can_be_changed(load):
+    assert load().thresholds == Thresholds()
+    loaded = load('[engagement]\nwindow = "90d"\nreceived = 5\nfirst = "14d"')
+    assert loaded.thresholds == Thresholds(window=days(90), received=5, first=days(14))
 
 
 def test_a_programmes_condition_can_be_changed(load):
     loaded = load("""[programmes.cart]\nwhen = 'person.country == "FR"'""")
-    cart = next(one for one in loaded.programmes if one.name == "cart")
-    assert cart.when == parse('person.country == "FR"')
+    assert named(loaded, "cart").when == parse('person.country == "FR"')
 
 
 async def test_what_is_changed_takes_effect(autojump_clock, tmp_path, load):
@@ -261,7 +333,7 @@ async def test_what_is_changed_takes_effect(autojump_clock, tmp_path, load):
         ("x = 1", "'x' is no setting; there are shop, store"),
         ("[programmes.cart]\nenable = true", "'programmes.cart.enable' is no setting; did you mean enabled?"),
         ("[programmes.crat]", "programmes.crat: there is no such programme; did you mean cart?"),
-        ("[programmes.xyz]", "programmes.xyz: there is no such programme; there are confirmation,"),
+        ("[programmes.xyz]", "programmes.xyz: there is no such programme; there are verification, reset,"),
         ("[programmes.cart.steps.ofer]", "programmes.cart.steps.ofer: there is no such step; did you mean offer?"),
         ('[programmes.cart.steps.reminder.after]\n"Checkout Begun" = "5min"', "is no clock of it; did you mean Checkout Started?"),
         # Wrong types, numbers and choices.
@@ -287,6 +359,24 @@ async def test_what_is_changed_takes_effect(autojump_clock, tmp_path, load):
         ('[programmes.cart.steps.offer]\nlate = "skip after soon"', "programmes.cart.steps.offer.late: 'soon' is no duration"),
         ('[programmes.cart.steps.offer]\nwhen = "cart.lines >"', "programmes.cart.steps.offer.when: 'cart.lines >' is no condition"),
         ('[programmes.welcome.steps.graduated]\nlate = "send"', "programmes.welcome.steps.graduated sends no mail: it takes no `late`"),
+        # Offers, budgets, rounds, and delays of another kind.
+        ("[programmes.cart.steps.offer]\noffer = false", "programmes.cart.steps.offer.offer: its mail is about the coupon: write enabled = false for the step instead"),
+        ("[programmes.cart.steps.offer]\noffer = {}", "programmes.cart.steps.offer.offer: write either percent or amount"),
+        ("[programmes.cart.steps.offer]\noffer = { percent = 5, amount = 5 }", "programmes.cart.steps.offer.offer: write either percent or amount"),
+        ("[programmes.cart.steps.offer]\noffer = { amount = 0 }", "programmes.cart.steps.offer.offer.amount: Expected `float` > 0"),
+        ("[programmes.cart.steps.offer]\noffer = { amount = 5, minimum = -1 }", "programmes.cart.steps.offer.offer.minimum: Expected `float` >= 0"),
+        ('[programmes.cart.steps.offer]\noffer = { amount = 5, valid = "a week" }', "programmes.cart.steps.offer.offer.valid: 'a week' is no duration"),
+        ("[programmes.cart.steps.offer]\noffer = { per_cent = 5 }", "per_cent' is no setting; did you mean percent?"),
+        ("[programmes.cart]\nbudget = -1", "programmes.cart.budget: Expected `float` >= 0"),
+        ("[programmes.affinity]\nrepeats = 101", "programmes.affinity.repeats: Expected `int` <= 100"),
+        ('[programmes.appointment.steps.reminder]\nafter = { "Product Added" = "2h" }', 'programmes.appointment.steps.reminder.after: it counts from one beginning: write "3d"'),
+        ('[programmes.digest.steps.digest]\nafter = "3d"', "programmes.digest.steps.digest.after: a digest goes when its period ends: set `at`"),
+        ("[programmes.farewell.steps.deleted]\nenabled = false", "programmes.farewell: no step is left: write enabled = false for the programme"),
+        # The tiers.
+        ('[engagement]\nwindow = "400d"', "engagement: window is at most 366d"),
+        ('[engagement]\nfirst = "soon"', "engagement.first: 'soon' is no duration"),
+        ("[engagement]\nreceived = 41", "engagement.received: Expected `int` <= 40"),
+        ("[engagement]\nrecieved = 4", "'engagement.recieved' is no setting; did you mean received?"),
         # The shop and its addresses.
         ('[shop]\ntimezone = "Paris"', "shop.timezone: 'Paris' is no time zone: write one like Europe/Paris"),
         ('[shop]\nlocale = "klingon"', "shop.locale: 'klingon' is no locale: write fr or fr-FR"),

@@ -118,7 +118,13 @@ def test_the_offer_takes_ten_percent_off_until_the_local_day_ends():
 
 
 def test_the_offer_of_a_night_without_an_hour_ends_with_its_day():
-    life = Life(start="2026-03-27 12:00", only=ONLY).identify().consents().tell(added()).sleeps(days(3))
+    life = (
+        Life(start="2026-03-27 12:00", only=ONLY)
+        .identify()
+        .consents()
+        .tell(added())
+        .sleeps(days(3))
+    )
     (offer,) = life.of(facts.OfferMade)
     assert life.mails[-1] == ("k08", "cart/offer", "2026-03-29 13:00")
     assert life.wall(offer.until) == "2026-03-29 23:59:59.999"
@@ -138,7 +144,13 @@ def test_the_shop_hears_of_the_coupon_before_the_customer_does():
 
 
 def test_an_offer_due_at_night_is_made_in_the_morning_for_that_day():
-    life = Life(start="2026-06-01 22:00", only=ONLY).identify().consents().tell(added()).sleeps(days(3))
+    life = (
+        Life(start="2026-06-01 22:00", only=ONLY)
+        .identify()
+        .consents()
+        .tell(added())
+        .sleeps(days(3))
+    )
     assert life.mails == [
         ("k07", "cart/reminder", "2026-06-01 23:00"),
         ("k08", "cart/offer", "2026-06-04 08:00"),
@@ -244,7 +256,13 @@ def test_in_whatever_order_a_purchase_is_told_it_is_confirmed_once_and_not_remin
 
 
 def test_a_buyer_is_reminded_without_having_been_asked():
-    life = Life(start="2026-06-01 10:00", only=ONLY).identify().tell(PAID).sleeps(days(1)).tell(added())
+    life = (
+        Life(start="2026-06-01 10:00", only=ONLY)
+        .identify()
+        .tell(PAID)
+        .sleeps(days(1))
+        .tell(added())
+    )
     assert life.sleeps(hours(1)).kinds == ["k11", "k07"]
 
 

@@ -123,7 +123,9 @@ def test_a_weekly_mail_still_goes_where_the_service_was_down_for_less():
 
 
 def test_a_week_that_ends_at_night_waits_for_the_morning():
-    life = Life(start="2026-06-01 23:30", only=ONLY).identify().signs_up().consents().sleeps(days(8))
+    life = (
+        Life(start="2026-06-01 23:30", only=ONLY).identify().signs_up().consents().sleeps(days(8))
+    )
     assert life.mails == [
         ("k01", "welcome/hello", "2026-06-01 23:30"),
         ("k02", "welcome/week-1", "2026-06-09 08:00"),
@@ -131,7 +133,9 @@ def test_a_week_that_ends_at_night_waits_for_the_morning():
 
 
 def test_a_week_over_the_night_of_the_summer_time_is_still_seven_days():
-    life = Life(start="2026-03-27 10:00", only=ONLY).identify().signs_up().consents().sleeps(days(8))
+    life = (
+        Life(start="2026-03-27 10:00", only=ONLY).identify().signs_up().consents().sleeps(days(8))
+    )
     assert life.mails[-1] == ("k02", "welcome/week-1", "2026-04-03 11:00")
 
 

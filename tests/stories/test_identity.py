@@ -133,6 +133,36 @@ async def test_a_visitors_consent_comes_along_and_never_outvotes_the_persons_own
     assert world.kinds("no") == []
 
 
+async def test_what_a_guest_is_owed_is_sent_to_the_person_who_gives_an_address(
+    autojump_clock, world
+):
+    shop = await world.shop()
+    await shop.pays("?v1", "o1", "cup")
+    await shop.track("?v1", "Invoice Issued", invoice_id="F-7", order_id="o1")
+    starts = "2026-03-05T09:00:00Z"
+    await shop.track("?v1", "Appointment Scheduled", appointment_id="D-1", starts_at=starts)
+    await world.until("2026-03-03 12:00")
+    await shop.identify("zoe", visitor="v1", email="zoe@customers.example")
+    await world.until("2026-03-20 10:00")
+    assert world.kinds("zoe", "k11", "k15", "k36") == [
+        ("k11", "2026-03-03 12:00"),
+        ("k15", "2026-03-03 12:00"),
+        ("k36", "2026-03-04 10:00"),
+    ]
+    assert world.kinds("visitor:v1") == []
+
+
+async def test_a_debt_that_was_paid_as_a_guest_is_not_reminded_to_the_person(autojump_clock, world):
+    shop = await world.shop()
+    await shop.track("?v1", "Invoice Overdue", invoice_id="F-7")
+    await shop.track("?v1", "Invoice Overdue", invoice_id="F-8")
+    await shop.track("?v1", "Invoice Paid", invoice_id="F-7")
+    await shop.identify("zoe", visitor="v1", email="zoe@customers.example", locale="en")
+    await world.until("2026-03-04 10:00")
+    assert world.kinds() == [("k35", "2026-03-03 09:00")]
+    assert "F-8" in text_of(world.letter("k35"))
+
+
 # One computer, two people.
 
 

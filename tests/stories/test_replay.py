@@ -14,9 +14,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from actors import retail
-from ecrm import calendar, moment
-from ecrm.moment import DAY, HOUR
+from actors import retail, why
+from actors.outside import open_outside
+from actors.samples import SHOP
+from actors.store.sqlite import open_store
+from ecrm import calendar, condition, moment
+from ecrm.moment import DAY, HOUR, Instant
+from ecrm.rules import Rules
 from tests.worlds import PARIS
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +28,10 @@ INVOICES = ROOT / "tests/data/online-retail-2010-12.csv.gz"
 # A morning of the shop's: enough for returns, guests, several orders of one customer.
 LINES = 1_400
 
-MARKETING = {"k02", "k03", "k04", "k05", "k07", "k08", "k09", "k10", "k17", "k18", "k19"}
+MARKETING = {
+    "k02", "k03", "k04", "k05", "k07", "k08", "k09", "k10", "k12", "k17", "k18", "k19", "k21",
+    "k22", "k23", "k24", "k25", "k26", "k27", "k28", "k44",
+}  # fmt: skip
 BY_NIGHT = {"k07", "k09", "k10"}
 
 
@@ -37,9 +44,13 @@ def invoices(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def replays(invoices, tmp_path_factory):
+def folders(tmp_path_factory):
+    return [tmp_path_factory.mktemp("replay") / "data" for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def replays(invoices, folders):
     """Two replays of the same lines on two fresh folders, side by side: their numbers and mails."""
-    folders = [tmp_path_factory.mktemp("replay") / "data" for _ in range(2)]
     runs = [
         subprocess.Popen(
             [sys.executable, "run.py", "replay", invoices, "--data", folder, "--json"],
@@ -167,3 +178,28 @@ def test_what_was_not_sent_is_counted_with_its_reason(numbers):
     assert numbers["withheld_by_reason"]["stop_condition"] > 0
     # Guests left no address.
     assert numbers["withheld_by_reason"]["missing_data"] > 0
+
+
+def test_the_programmes_for_buyers_have_their_say(numbers):
+    # Thanks, cross-sell, nursing, affinity and the reviews, each learnt from these very orders.
+    assert numbers["mails_by_kind"].keys() >= {"k12", "k17", "k18", "k19", "k21", "k22", "k23"}
+
+
+async def test_of_each_kind_of_mail_it_is_known_why_it_went(replays, folders, letters):
+    rules = Rules(SHOP)
+    one_of_each = {letter["X-Ecrm-Kind"]: letter for letter in letters}
+    async with (
+        open_outside() as outside,
+        open_store(folders[0] / "ecrm.db", outside, lambda: Instant(0)) as store,
+    ):
+        for kind, letter in one_of_each.items():
+            mail_id = letter["Message-ID"].strip("<>").split(".")[0]
+            found = await why.why(store, rules.programmes, mail_id)
+            programme, _, step = letter["X-Ecrm-Programme"].partition("/")
+            assert found.kind == kind
+            assert found.customer == letter["X-Ecrm-Customer"]
+            assert found.event.partition(":")[0] in rules.programmes[programme].enrol
+            assert found.rule.startswith(f"{programme}/{step}")
+            read = condition.readings_of(rules.programmes[programme].step(step).when)
+            assert read <= found.seen.keys()
+            assert found.story[-1][1].startswith(f"mail {kind} is accepted")
