@@ -19,7 +19,8 @@ from jinja2.runtime import Context
 from actors import formats
 from actors.templates import SOURCE_LANGUAGE, Templates
 from ecrm import errors, links
-from ecrm.delivery import message
+from ecrm.delivery import dkim, message
+from ecrm.delivery.dkim import Signer
 from ecrm.delivery.message import Content, MailSettings, Part
 from ecrm.links import LinkKeys, Purpose
 from ecrm.mail import NOTIFICATION, Mail, ShownPerson
@@ -90,13 +91,19 @@ class Composer:
     """
 
     def __init__(
-        self, templates: Templates, shop: Shop, settings: MailSettings, link_key: LinkKeys
+        self,
+        templates: Templates,
+        shop: Shop,
+        settings: MailSettings,
+        link_key: LinkKeys,
+        signers: tuple[Signer, ...] = (),
     ) -> None:
         self._templates = templates
         self._shop = shop
         self._sender = message.sender_of(settings, shop.name)
         self._base = settings.links_url
         self._keys = link_key
+        self._signers = signers
         self._read_locale = lru_cache(maxsize=1024)(self._resolve)
 
     def compose(self, mail: Mail) -> Message:
@@ -118,8 +125,11 @@ class Composer:
             unsubscribe_url=ways.unsubscribe if message.is_marketing(mail) else "",
             unsubscribe_token=ways.token if message.is_marketing(mail) else "",
         )
+        written = message.write(mail, self._sender, content)
+        for signer in self._signers:
+            written = dkim.signed(written, signer, mail.at)
         return Message(
-            bytes=message.write(mail, self._sender, content),
+            bytes=written,
             subject=subject,
             html="".join(html),
             text="".join(text),

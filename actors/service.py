@@ -77,6 +77,7 @@ class Service:
             settings.shop,
             settings.mail,
             LinkKeys(LinkKey(key_id=1, secret=link_key)),
+            settings.signers,
         )
         self.delivery = Delivery(
             store,

@@ -18,10 +18,11 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from actors import formats, mistakes, overrides
+from actors import formats, mistakes, overrides, signing
 from actors.mistakes import Section, value
 from ecrm import calendar, engagement, moment, pressure
 from ecrm.delivery.addresses import parse_address, parse_mailbox
+from ecrm.delivery.dkim import Signer
 from ecrm.delivery.limiter import Limit, limit
 from ecrm.delivery.message import MailSettings
 from ecrm.errors import Misconfigured
@@ -85,7 +86,7 @@ class MailSection(Section, frozen=True):
     reply_to: str = "bonjour@boutique.example"
     unsubscribe: str = ""
     return_path_domain: str = ""
-    dkim: DkimSection | None = None
+    dkim: DkimSection | tuple[DkimSection, ...] | None = None
 
 
 class DomainSection(Section, frozen=True):
@@ -152,6 +153,7 @@ class Settings(msgspec.Struct, frozen=True):
     gateway: GatewaySection
     web: WebSection
     mail: MailSettings
+    signers: tuple[Signer, ...]
     rate: Limit
     per_domain: dict[str, Limit]
     limits: pressure.Limits
@@ -194,6 +196,7 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         gateway=file.gateway,
         web=file.web,
         mail=_mail(file),
+        signers=tuple(_signers(file.mail.dkim)),
         rate=value("delivery.rate_per_second", limit, delivery.rate_per_second),
         per_domain={
             domain.casefold(): value(f"delivery.per_domain.{domain}", limit, rates.rate_per_second)
@@ -237,6 +240,13 @@ def _mail(file: File) -> MailSettings:
     )
 
 
+def _signers(section: DkimSection | tuple[DkimSection, ...] | None) -> Iterator[Signer]:
+    """One key, or two while receivers that know Ed25519 are few (RFC 8463 §3)."""
+    keys = () if section is None else section if isinstance(section, tuple) else (section,)
+    for key in keys:
+        yield signing.read(key.domain, key.selector, Path(key.key_file))
+
+
 def _idle(file: File) -> Iterator[str]:
     """A setting that has no effect is said aloud: an operator must not rely on it."""
     delivery = file.delivery
@@ -244,8 +254,8 @@ def _idle(file: File) -> Iterator[str]:
         yield "delivery.smtp, delivery.http and delivery.warm_up do nothing with a Maildir"
     if any(rates.connections is not None for rates in delivery.per_domain.values()):
         yield "delivery.per_domain connections do nothing with a Maildir"
-    if file.mail.dkim is not None or file.mail.return_path_domain:
-        yield "mail.dkim and mail.return_path_domain do nothing with a Maildir"
+    if file.mail.return_path_domain:
+        yield "mail.return_path_domain does nothing with a Maildir"
 
 
 def _read(path: Path) -> File:

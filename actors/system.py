@@ -137,30 +137,33 @@ class System:
         await self._rest_in_peace()
 
     async def round(self) -> None:
-        """One batch, from the intake to the answers."""
+        """What the intake gives, from there to the answers: one batch, as a rule."""
         items = self.intake.take()
-        if not items:
-            return
+        while items:
+            items = await self._batch(items)
+
+    async def _batch(self, items: list[Item]) -> list[Item]:
+        """Take and commit these; what is left of them is the next batch."""
         try:
             repeats = await self._awaken(items)
         except StoreBroken as error:
             self._fail(items, error)
-            return
+            return []
         batch = Batch()
         batch.rows.snapshots += self._leaving
-        for item in items:
-            self._take(item, batch, repeats)
+        left = self._take_all(items, batch, repeats)
         if not batch.is_empty:
             try:
                 await self.store.commit(batch.rows)
             except StoreBroken as error:
                 self._forget(batch, error)
-                return
+                return left
             self.commits += 1
         self.failures = 0
         self._leaving.clear()
         self._release(batch)
         self._passivate()
+        return left
 
     # Waking.
 
@@ -202,12 +205,24 @@ class System:
 
     # Turns: no await from here to the commit.
 
+    def _take_all(
+        self, items: list[Item], batch: Batch, repeats: dict[bytes, bytes]
+    ) -> list[Item]:
+        """Take these in order; what comes behind an erasure of its customer begins a new life, and
+        is left for another commit: this one takes all of the old.
+        """
+        for place, item in enumerate(items):
+            # A bind earlier in this very batch may have made it somebody else's.
+            self._forward(item)
+            if item.customer_id in batch.rows.erase:
+                return items[place:]
+            self._take(item, batch, repeats)
+        return []
+
     def _take(self, item: Item, batch: Batch, repeats: dict[bytes, bytes]) -> None:
         if item.dedupe and (item.dedupe in repeats or item.dedupe in batch.seen):
             batch.answers.append((item, REPEATED))
             return
-        # A bind earlier in this very batch may have made it somebody else's.
-        self._forward(item)
         now = self.clock.now()
         answer = self._turn(item, batch, now)
         batch.answers.append((item, answer))

@@ -322,7 +322,7 @@ def _filler(catalogue: Catalogue, *, html: bool) -> SandboxedEnvironment:
         keep_trailing_newline=True,
     )
     env.filters.update(money=_money, date=_date, time=_time, day=_day, web=_web, image=_image)
-    env.filters["pictured"] = _pictured
+    env.filters.update(pictured=_pictured, reduced=_reduced)
     env.filters["worth"] = _worth_in(catalogue.language)
     env.filters["plural_form"] = catalogue.form
     return env
@@ -369,6 +369,17 @@ def _worth_in(language: str) -> Callable[[Context, ShownOffer], str]:
         return _formats(context).money(offer.amount, offer.currency)
 
     return worth
+
+
+def _reduced(price: int, offer: ShownOffer | None, currency: str) -> int:
+    """What is left of a price with an offer; all of it where the offer takes nothing off: below its
+    least sum, or in another currency. Half a minor unit stays, so that nobody is promised more.
+    """
+    if offer is None or offer.minimum > price or offer.currency not in {"", currency}:
+        return price
+    if offer.percent:
+        return (price * (100 - offer.percent) + 50) // 100
+    return max(price - offer.amount, 0)
 
 
 def _web(address: str) -> str:

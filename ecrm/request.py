@@ -115,7 +115,11 @@ def _addresses(state: State, step: MailStep, stay: Enrolment) -> tuple[str, ...]
             found = (own, *named)
         case "invitee":
             found = named
-    return tuple(dict.fromkeys(address for address in found if address))
+    # The same mailbox written in capitals is still the same mailbox.
+    distinct: dict[str, str] = {}
+    for address in found:
+        distinct.setdefault(address.casefold(), address)
+    return tuple(address for address in distinct.values() if address)
 
 
 def _overspent(desk: Desk, candidate: Candidate) -> tuple[facts.Reason, str] | None:

@@ -139,21 +139,53 @@ async def test_an_offer_wakes_the_loop(autojump_clock):
 
 
 async def test_a_relay_is_over_when_every_word_was_answered(autojump_clock, intake, nursery):
-    over = trio.Event()
+    durable = []
 
     async def relays():
-        await intake.relay([(CustomerId(name), messages.Tick()) for name in ("a", "b")])
-        over.set()
+        words = [(CustomerId(name), messages.Tick()) for name in ("a", "b")]
+        durable.append(await intake.relay(words))
 
     nursery.start_soon(relays)
     await trio.testing.wait_all_tasks_blocked()
     first, second = intake.take()
     first.answered(Answer("taken"))
     await trio.testing.wait_all_tasks_blocked()
-    assert not over.is_set()
-    second.answered(Answer("unknown"))
+    assert durable == []
+    second.answered(Answer("held"))
     await trio.testing.wait_all_tasks_blocked()
-    assert over.is_set()
+    assert durable == [True]
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_a_relay_tells_where_the_store_did_not_take_a_word(
+    autojump_clock, intake, nursery, lost
+):
+    durable = []
+
+    async def relays():
+        words = [(CustomerId(name), messages.Tick()) for name in ("a", "b")]
+        durable.append(await intake.relay(words))
+
+    nursery.start_soon(relays)
+    await trio.testing.wait_all_tasks_blocked()
+    for place, item in enumerate(intake.take()):
+        item.answered(Answer("unknown" if place == lost else "taken"))
+    await trio.testing.wait_all_tasks_blocked()
+    assert durable == [False]
+
+
+async def test_words_about_something_are_the_same_for_a_customer_and_not_for_another(
+    autojump_clock, intake, nursery
+):
+    words = [(CustomerId(name), messages.Tick()) for name in ("a", "b")]
+    for about in ("told x", "told x", "told y", ""):
+        nursery.start_soon(intake.relay, words, about)
+        await trio.testing.wait_all_tasks_blocked()
+    keys = [item.dedupe for item in intake.take()]
+    assert keys[:2] == keys[2:4]
+    assert len({*keys[:2], *keys[4:6]}) == 4
+    assert keys[6:] == [b"", b""]
+    nursery.cancel_scope.cancel()
 
 
 def test_the_bounds_are_those_of_the_design():

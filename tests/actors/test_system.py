@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 import trio
@@ -10,14 +12,17 @@ from actors import system as turn_loop
 from actors.clock import TrioClock
 from actors.intake import SHARE, Item
 from actors.store.memory import MemoryStore
-from actors.store.port import AlarmRow, Commit
-from ecrm import facts, messages
+from actors.store.port import AlarmRow, Commit, Settled
+from ecrm import facts, mail, messages
 from ecrm.errors import Busy, StoreBroken
 from ecrm.moment import HOUR, MINUTE, Instant, hours
 from ecrm.rules import Rules
 from proto import envelope, events, notices
 from tests.actors.house import SPOILT, START, House, Nudges, SetClock, added, marking, raising
 from tests.lives import shop
+from tests.worlds import open_world
+
+TEA = events.Product(product_id="tea", price=10)
 
 
 @pytest.fixture
@@ -551,3 +556,148 @@ async def test_an_event_behind_the_bind_of_its_visitor_belongs_to_the_person(hou
     await house.system.round()
     assert [line.product_id for line in house.state("ana").cart.lines] == ["cup"]
     assert house.state("visitor:v1").cart is None
+
+
+# Secrets, and the end of a life.
+
+
+def _code(house, code="314159"):
+    expires = datetime.fromtimestamp((START + 10 * MINUTE) / 1_000, UTC)
+    return house.message("ana", events.VerificationCodeRequested(code=code, expires_at=expires))
+
+
+async def test_a_secret_is_in_the_queue_until_the_mail_is_settled_and_nowhere_else(house):
+    await house.identify("ana")
+    house.offer(_code(house))
+    await house.system.round()
+    [queued] = house.outbox()
+    wanted, kept = mail.decode(queued.row.mail), mail.decode(queued.row.kept)
+    assert (wanted.kind, wanted.values.code.code, kept.values.code.code) == ("k29", "314159", events.HIDDEN)
+    assert await house.store.mail(wanted.mail_id) == queued.row.kept
+    await house.store.settle(START, [Settled(wanted.mail_id, "accepted")])
+    [queued] = house.outbox()
+    assert mail.decode(queued.row.mail) == kept
+    await _word(house, messages.Report(wanted.mail_id, "accepted"))
+    for row in house.rows("ana"):
+        assert b"314159" not in row.message + row.facts
+
+
+async def test_a_secret_whose_turn_raises_is_not_in_the_quarantine(clock, store):
+    house = House(store, clock, Rules(shop(), of=(raising(hours(2)),)))
+    await house.register("ana")
+    clock.at = Instant(START + 2 * HOUR)
+    outcomes = house.offer(_code(house))
+    await house.system.round()
+    assert outcomes == ["poisoned"]
+    [row] = await house.store.quarantined(10)
+    assert "314159" not in row.traceback
+    assert b"314159" not in row.message
+
+
+async def _farewell(house):
+    """The account is deleted, and the mail that says so is out; its id."""
+    await house.register("ana")
+    await house.tell("ana", events.OrderCompleted(order_id="o1", total=10, products=(TEA,)))
+    await house.tell("ana", events.AccountDeleted())
+    for queued in house.outbox():
+        if queued.row.kind != "k31":
+            await _word(house, messages.Report(queued.row.mail_id, "accepted"))
+    [last] = [queued for queued in house.outbox() if queued.row.kind == "k31"]
+    return last.row.mail_id
+
+
+async def _traces(house, user):
+    """In which of the store's tables there is something of a customer."""
+    store = house.store
+    bought = await store.owners(["tea"], "", 10)
+    buyers = [row.customer_id for row in await store.buyers("", 10)]
+    found = {
+        "journal": user in store._journal,
+        "snapshots": user in store._snapshots,
+        "alarms": user in store._alarms,
+        "outbox": any(queued.row.customer_id == user for queued in house.outbox()),
+        "bought": user in bought,
+        "buyers": user in buyers,
+        "tells": any(row.customer_id == user for row in await store.tells()),
+    }
+    return {name for name, there in found.items() if there}
+
+
+async def test_an_erased_customer_leaves_no_slot_and_no_rows(house):
+    mail_id = await _farewell(house)
+    assert {"journal", "outbox", "bought", "buyers"} <= await _traces(house, "ana")
+    await _word(house, messages.Report(mail_id, "accepted"))
+    assert await _traces(house, "ana") == set()
+    assert "ana" not in house.system._slots
+
+
+async def test_the_visitors_somebody_was_are_erased_with_them(house):
+    await _recognised(house)
+    await house.exhaust()
+    await house.tell("ana", added())
+    await _word(house, messages.Erase())
+    assert await _traces(house, "ana") == await _traces(house, "visitor:v") == set()
+    assert list(house.system._slots) == []
+
+
+async def test_who_was_erased_comes_back_as_somebody_new(house):
+    mail_id = await _farewell(house)
+    await _word(house, messages.Report(mail_id, "accepted"))
+    await house.register("ana")
+    new = house.state("ana")
+    assert (new.signed_up, new.closed_at, new.orders, new.purchases.count) == (True, None, {}, 0)
+    assert [queued.row.kind for queued in house.outbox()] == ["k01"]
+    after = house.restarted()
+    await after.system._load({"ana"})
+    assert after.state("ana") == new
+
+
+async def test_what_comes_right_behind_an_erasure_begins_a_new_life_and_is_not_lost(house):
+    mail_id = await _farewell(house)
+    report = messages.Report(mail_id, "accepted")
+    house.system.intake.put(Item("ana", report, lambda _: None))
+    outcomes = house.offer(house.message("ana", added()), house.message("bob", added()))
+    await house.exhaust()
+    assert outcomes == ["taken", "taken"]
+    assert [line.product_id for line in house.state("ana").cart.lines] == ["tea"]
+    assert house.state("ana").purchases.count == 0
+    after = house.restarted()
+    await after.system._load({"ana", "bob"})
+    assert (after.state("ana"), after.state("bob")) == (house.state("ana"), house.state("bob"))
+
+
+async def test_an_erasure_whose_commit_failed_is_done_by_the_next_one(house):
+    mail_id = await _farewell(house)
+    house.store.fail_next(1)
+    report = messages.Report(mail_id, "accepted")
+    await _word(house, report)
+    assert "journal" in await _traces(house, "ana")
+    await _word(house, report)
+    assert await _traces(house, "ana") == set()
+
+
+# Broadcasts.
+
+
+@pytest.mark.parametrize(
+    ("properties", "path"),
+    [
+        ({"template": "news", "segment": "orders.cnt > 1"}, "$.properties.segment"),
+        ({"template": "nwes"}, "$.properties.template"),
+    ],
+)
+async def test_a_campaign_that_makes_no_sense_is_rejected_over_the_gateway(
+    autojump_clock, tmp_path, properties, path
+):
+    async with open_world(tmp_path, autojump_clock) as world:
+        back_end = await world.shop()
+        campaign = {"type": "track", "anonymousId": "editor", "event": "Campaign Launched"}
+        bad, good = (
+            {**campaign, "messageId": name, "properties": {"campaign_id": name, **said}}
+            for name, said in (("bad", properties), ("good", {"template": "news"}))
+        )
+        [refused] = await back_end.client.send([bad, good])
+        assert (refused.message_id, refused.code, refused.path) == ("bad", "invalid", path)
+        assert [row.broadcast_id for row in await world.service.store.broadcasts()] == [
+            "campaign/good"
+        ]

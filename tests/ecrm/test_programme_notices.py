@@ -293,6 +293,20 @@ def test_who_wants_them_daily_from_now_on_still_gets_what_was_gathered_for_the_w
     assert digests == [("2026-06-03 08:00", ["Bob"]), ("2026-06-08 08:00", ["Ana"])]
 
 
+def test_what_nobody_wants_any_more_is_not_in_the_digest():
+    life = prefers(reader(), comment="weekly", shipping="weekly").tell(COMMENT)
+    prefers(life.tell(news("in transit")), comment="off").sleeps(days(10))
+    digest = life.sent[0].values.digest
+    assert (len(digest.comments), len(digest.carriages)) == (0, 1)
+
+
+def test_a_digest_of_which_nothing_is_wanted_any_more_is_not_sent():
+    life = prefers(prefers(reader(), comment="weekly").tell(COMMENT), comment="off")
+    life.sleeps(days(10))
+    assert life.withheld[-1] == Withheld("digest/digest", "condition")
+    assert life.mails == []
+
+
 def test_a_digest_gathers_so_many_and_forgets_the_oldest():
     life = prefers(reader(), comment="monthly")
     for n in range(NOTICES_KEPT + 2):

@@ -224,6 +224,7 @@ async def test_what_the_month_has_cost_outlives_a_restart(autojump_clock, tmp_pa
         await reviews(shop, "zoe", "cup")
         (coupon,) = await coupons(world)
         await spends(shop, "zoe", "o2", coupon.code, discount=5)
+        await world.passes(0)
     later = "2026-03-10 12:00"
     async with open_world(tmp_path, autojump_clock, later, programmes=FIVE_EUROS) as world:
         # The ids of this world's messages begin anew: they must not be those of the first.
