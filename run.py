@@ -62,6 +62,7 @@ from actors.service import Service
 from actors.settings import Settings
 from actors.store.sqlite import SqliteStore, open_store
 from actors.templates import Templates
+from actors.web import server
 from ecrm import moment, programme, programmes
 from ecrm.errors import EcrmError, Misconfigured
 from ecrm.moment import Instant
@@ -172,12 +173,17 @@ async def _serve_until_stopped(configured: Settings, clock: Clock, *, demonstrat
         connections.start_soon(_hear_signals, stopping, connections.cancel_scope)
         for note in configured.idle:
             log.warning("setting_idle", note=note)
-        async with _open(configured, clock) as running, trio.open_nursery() as listening:
+        async with (
+            _open(configured, clock) as running,
+            trio.open_nursery() as listening,
+            trio.open_nursery() as pages,
+        ):
             made = await _first_keys(running)
             if demonstrate:
                 await demo.seed(running)
             port = await listening.start(_listen, running, connections)
-            _announce(configured, port, made, demonstrate=demonstrate)
+            web = await pages.start(server.serve, running.web.app, configured.web, stopping.wait)
+            _announce(configured, port, web, made, demonstrate=demonstrate)
             # What is there by now stays: the collector need not look at it again (style §4.7).
             gc.freeze()
             await stopping.wait()
@@ -247,11 +253,17 @@ async def _hear_signals(stopping: trio.Event, everything: trio.CancelScope) -> N
 
 
 def _announce(
-    configured: Settings, port: int, made: dict[settings.KeyKind, str], *, demonstrate: bool
+    configured: Settings,
+    port: int,
+    web: str,
+    made: dict[settings.KeyKind, str],
+    *,
+    demonstrate: bool,
 ) -> None:
     out = Console(highlight=False, soft_wrap=True)
     url = f"ws://{configured.gateway.host}:{port}"
     out.print(f"[bold]ecrm is ready.[/] Events at {url}/v1/events, console at {url}/v1/console")
+    out.print(f"Pages behind the links of mails at {web}")
     out.print(f"Database {configured.database}, mails in {configured.maildir}/new")
     if made:
         out.print("\nThese keys were made for you and are shown only once:")

@@ -17,6 +17,7 @@ from babel import Locale
 from jinja2.runtime import Context
 
 from actors import formats
+from actors.following import Follower
 from actors.templates import SOURCE_LANGUAGE, Templates
 from ecrm import errors, links
 from ecrm.delivery import dkim, message
@@ -33,12 +34,15 @@ _NO_NAME = re.compile(r"[/@:<>{}\[\]\\\d\x00-\x1f]|\.\w|^.{41}")
 
 
 class Message(msgspec.Struct, frozen=True):
-    """`bytes` is what a transport sends; the rest is what an operator looks at."""
+    """`bytes` is what a transport sends; the rest is what an operator looks at. `destinations` are
+    where the followed links of a mail lead, from place 1 on.
+    """
 
     bytes: bytes
     subject: str
     html: str
     text: str
+    destinations: tuple[str, ...] = ()
 
 
 class Links:
@@ -118,6 +122,9 @@ class Composer:
             html = _filled(compiled.html, values)
         except (jinja2.TemplateError, TypeError, ValueError, LookupError) as exc:
             raise errors.Misconfigured(f"mail/{mail.template} ({language}): {exc}") from exc
+        follower = Follower(mail, self._shop, self._base, self._keys)
+        if mail.track_opens or mail.track_clicks:
+            html, text = follower.html(html), follower.text(text)
         content = Content(
             subject=subject,
             text=Part(text, compiled.known_text),
@@ -133,6 +140,7 @@ class Composer:
             subject=subject,
             html="".join(html),
             text="".join(text),
+            destinations=follower.destinations,
         )
 
     def links(self, mail: Mail) -> Links:

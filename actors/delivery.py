@@ -10,37 +10,58 @@ A mail goes through the states of `delivery.md` §1.2. What makes it safe:
 - a mail is built once, stored, and handed over verbatim on every try;
 - a mail that was cancelled while it was being built is not among those `submitting` returns.
 
-The owed mails (lanes 0 and 1) are claimed first, and a part of the rate is theirs alone.
+The gate says what may go now (`actors/gate.py`). Mails are handed over in small lots, several at a
+time; of these the last is kept for what is owed (lanes 0 and 1), so that a slow server that holds
+all others up never holds up a code.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, assert_never
 
 import structlog
 import trio
 
 from actors.clock import Clock, Nudged
 from actors.compose import Composer
+from actors.gate import EVERYWHERE, LANES, OPTIONAL, OWED, Gate
 from actors.store import port
 from actors.transports.port import Handed, Letter, Transport
 from ecrm import mail
-from ecrm.delivery import retry, suppression
-from ecrm.delivery.limiter import Limit, Limiter
-from ecrm.mail import Lane
+from ecrm.delivery import retry, suppression, verdict
+from ecrm.delivery.policy import Policy
+from ecrm.delivery.verdict import Decision
+from ecrm.mail import Lane, Mail
 from ecrm.moment import NEVER, Instant, seconds
 
 log = structlog.get_logger()
 
-AT_ONCE: Final = 64
-OWED: Final[tuple[Lane, ...]] = (0, 1)
-OPTIONAL: Final[tuple[Lane, ...]] = (2, 3)
-ALL_LANES: Final[tuple[Lane, ...]] = OWED + OPTIONAL
-EVERYWHERE: Final = "*"
 # The secret that hashes the addresses of the suppression list.
 SUPPRESSION: Final = "suppressions"
 # A bucket that will be free again sooner than a restart takes need not be written down.
 FORGETTABLE: Final = seconds(1)
+# How long a mail waits whose destination asked for patience and did not say how long.
+PATIENCE: Final = seconds(30)
+
+# Up to here nobody has looked at a mail: what goes wrong is between us and the server.
+_BEFORE_A_MAIL: Final = frozenset(("connect", "banner", "ehlo", "starttls", "tls", "auth"))
+
+# What a transport says that has no replies to read: it works with files.
+_PLAIN: Final[dict[str, Decision]] = {
+    "accepted": Decision("accepted", "accepted"),
+    "retry": Decision("retry", "not taken", burns=True),
+    "refused": Decision("dead", "refused", burns=True),
+    "in_doubt": Decision("in_doubt", "no answer", burns=True),
+}
+
+
+class Lot:
+    """Mails that are handed over together, and the rows they come from."""
+
+    def __init__(self, rows: list[tuple[port.ClaimedRow, Mail]]) -> None:
+        self.rows = {row.mail_id: row for row, _ in rows}
+        self.mails = {row.mail_id: wanted for row, wanted in rows}
 
 
 class Delivery:
@@ -52,33 +73,57 @@ class Delivery:
         transport: Transport,
         *,
         epoch: str,
-        limit: Limit,
-        per_domain: dict[str, Limit],
+        policy: Policy,
         reports: Nudged,
     ) -> None:
         self.sent = 0
-        self.limiter = Limiter()
+        self.policy = policy
+        self.gate = Gate(policy, {}, ())
         self._store = store
         self._clock = clock
         self._composer = composer
         self._transport = transport
         self._epoch = epoch
-        self._limit = limit
-        self._per_domain = per_domain
         self._reports = reports
         self._suppressing = b""
+        self._lots = 0
+        self._emptied = trio.Event()
         self.bell = clock.bell()
 
     async def run(self) -> None:
-        """Deliver until stopped."""
-        self.limiter = Limiter(await self._store.limiter_state())
+        """Deliver until stopped; what is in hand then is finished."""
+        saved, pauses = await self._store.limiter_state(), await self._store.pauses()
+        self.gate = Gate(self.policy, saved, pauses)
         self._suppressing = await self._store.secret(SUPPRESSION)
         await self._resolve()
-        while not self.bell.stopping:
-            if not await self._round():
-                await self.bell.rest(await self._next())
-        await self._store.save_limiter(self.limiter.tats)
+        async with trio.open_nursery() as hands:
+            while not self.bell.stopping:
+                if not await self._round(hands):
+                    await self.bell.rest(await self._next())
+        await self._store.save_limiter(self.gate.state)
         self._clock.dismiss(self.bell)
+
+    @property
+    def in_hand(self) -> int:
+        """How many lots are being handed over."""
+        return self._lots
+
+    async def pause(self, row: port.PauseRow) -> None:
+        """Let no mail that this names leave; those in hand are finished."""
+        await self._store.pause(row)
+        self.gate.pauses[row.scope, row.name] = row
+
+    async def resume(self, scope: port.PauseScope, name: str) -> bool:
+        """Let them leave again, at the usual rate. False where they were not paused."""
+        self.gate.pauses.pop((scope, name), None)
+        self.bell.ring()
+        return await self._store.resume(scope, name)
+
+    async def drained(self) -> None:
+        """Wait until nothing is in hand."""
+        while self._lots:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
 
     async def _resolve(self) -> None:
         """Settle what an earlier life left in the middle of being handed over."""
@@ -99,54 +144,63 @@ class Delivery:
             await self._store.settle(now, results)
         self._reports.expect(now)
 
-    async def _round(self) -> bool:
-        """Claim and hand over what the limits allow now; tell whether there may be more."""
-        now = self._clock.now()
-        # Claims come in the order of the lanes, so the owed mails are first either way; once what
-        # is left of the rate is reserved for them, they are claimed alone.
-        lanes = ALL_LANES if self._room(OPTIONAL, now) else OWED
-        room = min(AT_ONCE, self._room(lanes, now))
-        if not room:
+    # Claiming.
+
+    async def _round(self, hands: trio.Nursery) -> bool:
+        """Claim what may go now and set it on its way; tell whether there may be more."""
+        now, gate = self._clock.now(), self.gate
+        lanes, room = self._admitted(now)
+        if not lanes or room <= 0:
             return False
-        rows = await self._store.claim(now, self._epoch, room, lanes, self._full(now))
-        if rows:
-            await self._hand_over(rows, now)
+        skip = gate.passed_over(now)
+        rows = await self._store.claim(now, self._epoch, room, lanes, skip, gate.paused)
+        if not rows:
+            return False
+        with self._clock.working():
+            going, settled = await self._sorted(rows, now)
+            if settled:
+                await self._store.settle(self._clock.now(), settled)
+                self._reports.expect(now)
+        for lot in self._in_lots(going):
+            self._lots += 1
+            hands.start_soon(self._hand_over, lot)
         return len(rows) == room
 
-    def _room(self, lanes: tuple[Lane, ...], now: Instant) -> int:
-        return self.limiter.available(EVERYWHERE, self._limit, lanes[-1], now)
+    def _admitted(self, now: Instant) -> tuple[tuple[Lane, ...], int]:
+        """The lanes of which mails may be claimed, and how many of them there are hands for."""
+        lanes = self.gate.lanes(now)
+        free = self._transport.lines - self._lots
+        if free <= 1 < self._transport.lines:
+            # The last line is for what is owed.
+            lanes = tuple(lane for lane in lanes if lane in OWED)
+        elif self._transport.lines > 1:
+            free -= 1
+        if not lanes:
+            return (), 0
+        return lanes, min(free * self._transport.lot, self.gate.room(lanes, now))
 
-    def _full(self, now: Instant) -> frozenset[str]:
-        """The domains that may not be written to at this instant: skipped, so they block nobody."""
-        return frozenset(
-            domain
-            for domain, limit in self._per_domain.items()
-            if not self.limiter.available(domain, limit, 0, now)
-        )
-
-    async def _hand_over(self, rows: list[port.ClaimedRow], now: Instant) -> None:
-        with self._clock.working():
-            results: list[port.Settled] = []
-            letters: dict[str, Letter] = {}
-            unwanted = await self._suppressed(rows)
-            for row in rows:
-                built = self._build(row, unwanted.get(row.mail_id, ""), now)
-                if isinstance(built, Letter):
-                    letters[row.mail_id] = built
-                else:
-                    results.append(built)
-                # A turn for the sockets between two mails: building one takes its time.
-                await trio.lowlevel.checkpoint()
-            if letters:
-                results += await self._submit(letters, {row.mail_id: row for row in rows}, now)
-            await self._store.settle(self._clock.now(), results)
-            if self.limiter.ahead(now) > FORGETTABLE:
-                await self._store.save_limiter(self.limiter.tats)
-            self._reports.expect(now)
-
-    async def _suppressed(self, rows: list[port.ClaimedRow]) -> dict[str, str]:
-        """Why some of these are not written to, by mail: asked at the last moment there is."""
+    async def _sorted(
+        self, rows: list[port.ClaimedRow], now: Instant
+    ) -> tuple[list[tuple[port.ClaimedRow, Mail]], list[port.Settled]]:
+        """Those that go, and what becomes of the others; who goes has its tokens."""
         mails = {row.mail_id: mail.decode(row.mail) for row in rows}
+        unwanted = await self._suppressed(mails)
+        going, settled = [], []
+        for row in rows:
+            wanted = mails[row.mail_id]
+            if row.not_after < now:
+                settled.append(_ended(row, "expired", "too late to make sense", now))
+            elif row.mail_id in unwanted:
+                settled.append(_ended(row, "suppressed", unwanted[row.mail_id], now))
+            elif (due := self.gate.wait_of(row.domain, wanted.lane, now)) is not None:
+                settled.append(port.Settled(row.mail_id, "queued", "its rate", due, row.attempts))
+            else:
+                self.gate.enter(row.domain, wanted.lane, now)
+                going.append((row, wanted))
+        return going, settled
+
+    async def _suppressed(self, mails: dict[str, Mail]) -> dict[str, str]:
+        """Why some of these are not written to, by mail: asked at the last moment there is."""
         hashes = {i: suppression.hash_of(one.to, self._suppressing) for i, one in mails.items()}
         scopes = await self._store.suppressed(list(set(hashes.values())))
         found = {i: scopes[name] for i, name in hashes.items() if name in scopes}
@@ -156,75 +210,186 @@ class Delivery:
             if suppression.stops(scope, mails[mail_id])
         }
 
-    def _build(self, row: port.ClaimedRow, unwanted: str, now: Instant) -> Letter | port.Settled:
-        if row.not_after < now:
-            return port.Settled(row.mail_id, "expired", "too late to make sense", now, row.attempts)
-        if unwanted:
-            return port.Settled(row.mail_id, "suppressed", unwanted, now, row.attempts)
-        limit = self._per_domain.get(row.domain)
-        if limit is not None:
-            if not self.limiter.available(row.domain, limit, row.lane, now):
-                due = self.limiter.next_at(row.domain, limit, row.lane, now)
-                return port.Settled(row.mail_id, "queued", "its rate", due, row.attempts)
-            self.limiter.spend(row.domain, limit, now)
-        wanted = mail.decode(row.mail)
+    def _in_lots(self, going: list[tuple[port.ClaimedRow, Mail]]) -> Iterator[Lot]:
+        size = self._transport.lot
+        return (Lot(going[at : at + size]) for at in range(0, len(going), size))
+
+    # Handing over.
+
+    async def _hand_over(self, lot: Lot) -> None:
+        """Build, store and hand over a lot, and settle what became of it."""
+        with self._clock.working():
+            now = self._clock.now()
+            letters, results = await self._built(lot, now)
+            if letters:
+                results += await self._submit(lot, letters)
+            now = self._clock.now()
+            await self._store.settle(now, results)
+            for row in lot.rows.values():
+                self.gate.leave(row.domain)
+            if self.gate.limiter.ahead(now) > FORGETTABLE:
+                await self._store.save_limiter(self.gate.state)
+            self._reports.expect(now)
+        self._lots -= 1
+        self._emptied.set()
+        self.bell.ring()
+
+    async def _built(self, lot: Lot, now: Instant) -> tuple[dict[str, Letter], list[port.Settled]]:
+        letters: dict[str, Letter] = {}
+        results: list[port.Settled] = []
+        for mail_id, row in lot.rows.items():
+            built = self._build(row, lot.mails[mail_id], now)
+            if isinstance(built, Letter):
+                letters[mail_id] = built
+            else:
+                results.append(built)
+            # A turn for the sockets between two mails: building one takes its time.
+            await trio.lowlevel.checkpoint()
+        return letters, results
+
+    def _build(self, row: port.ClaimedRow, wanted: Mail, now: Instant) -> Letter | port.Settled:
         if row.body is not None:
             return Letter(wanted, row.body)
         try:
-            return Letter(wanted, self._composer.compose(wanted).bytes)
+            made = self._composer.compose(wanted)
+            return Letter(wanted, made.bytes, made.destinations)
         except Exception as error:  # noqa: BLE001 - one mail's fault must not stop the others
             # Not the recipient's fault and not the network's: a person must look at it.
             log.error(
                 "mail_not_built", mail=row.mail_id, template=wanted.template, error=str(error)
             )
-            return port.Settled(row.mail_id, "dead", f"not built: {error}", now, row.attempts)
+            return _ended(row, "dead", f"not built: {error}", now)
 
-    async def _submit(
-        self, letters: dict[str, Letter], rows: dict[str, port.ClaimedRow], now: Instant
-    ) -> list[port.Settled]:
+    async def _submit(self, lot: Lot, letters: dict[str, Letter]) -> list[port.Settled]:
         bodies = [(mail_id, letter.body) for mail_id, letter in letters.items()]
+        await self._keep_links(letters)
         still_wanted = await self._store.submitting(bodies, self._epoch)
         going = [letter for mail_id, letter in letters.items() if mail_id in still_wanted]
-        self.limiter.spend(EVERYWHERE, self._limit, now, len(going))
         handed = await self._transport.send(going)
         self.sent += sum(one.verdict == "accepted" for one in handed)
-        return [self._settled(rows[one.mail_id], one) for one in handed]
+        return [self._settled(lot.rows[one.mail_id], lot.mails[one.mail_id], one) for one in handed]
 
-    def _settled(self, row: port.ClaimedRow, handed: Handed) -> port.Settled:
-        now, attempts = self._clock.now(), row.attempts + 1
-        lane = mail.decode(row.mail).lane
-        state: port.OutboxState
-        due: Instant | None = now
-        match handed.verdict:
+    async def _keep_links(self, letters: dict[str, Letter]) -> None:
+        """Before anybody can follow a link it is known where it leads."""
+        rows = [
+            port.LinkRow(mail_id, place, url)
+            for mail_id, letter in letters.items()
+            for place, url in enumerate(letter.destinations, 1)
+        ]
+        if rows:
+            await self._store.trail.keep_links(rows)
+
+    # What became of it.
+
+    def _settled(self, row: port.ClaimedRow, wanted: Mail, handed: Handed) -> port.Settled:
+        now = self._clock.now()
+        decision = _decided(handed, wanted.lane)
+        attempts = row.attempts + decision.burns
+        state, due = self._outcome(row, wanted, handed, decision, attempts)
+        said = log.error if decision.alarm else log.info
+        said("mail_handed", mail=row.mail_id, state=state, response=handed.response)
+        return port.Settled(
+            mail_id=row.mail_id,
+            state=state,
+            response=handed.response,
+            due=now if due is None else due,
+            attempts=max(attempts, row.attempts + (decision.action == "accepted")),
+            bounce=decision.bounce,
+            provider_id=handed.provider_id,
+        )
+
+    def _outcome(
+        self,
+        row: port.ClaimedRow,
+        wanted: Mail,
+        handed: Handed,
+        decision: Decision,
+        attempts: int,
+    ) -> tuple[port.OutboxState, Instant | None]:
+        """The state that a mail goes into, and when it is tried again if it is."""
+        now, gate = self._clock.now(), self.gate
+        whom = EVERYWHERE if handed.stage in _BEFORE_A_MAIL else row.domain
+        state: port.OutboxState = "queued"
+        due: Instant | None = None
+        match decision.action:
             case "accepted":
                 state = "accepted"
-            case "refused":
+                if gate.taken(row.domain, now):
+                    log.info("transport_well", transport=self._transport.name)
+            case "dead":
                 state = "dead"
-            case "in_doubt" if lane not in retry.RETRIED_IN_DOUBT:
+            case "in_doubt" if wanted.lane not in retry.RETRIED_IN_DOUBT:
                 state = "accepted_unknown"
             case "in_doubt" | "retry":
-                due = retry.next_attempt(lane, attempts, row.mail_id, now, row.not_after)
-                state = "queued" if due is not None else "expired"
-        log.info("mail_handed", mail=row.mail_id, state=state, response=handed.response)
-        return port.Settled(row.mail_id, state, handed.response, due or now, attempts)
+                if handed.stage == "http" and handed.retry_after is not None:
+                    # The provider speaks for everything that we send it.
+                    gate.slow_down(EVERYWHERE, now, handed.retry_after)
+                state, due = self._again(row, wanted, handed, decision, attempts)
+            case "back_off":
+                state, due = _back_until(row, gate.back_off(whom, now))
+            case "slow":
+                gate.slow_down(whom, now, handed.retry_after)
+                state, due = _back_until(row, Instant(now + (handed.retry_after or PATIENCE)))
+            case "breaker":
+                gate.breaker.trip(now, handed.response)
+                log.error("transport_broken", transport=self._transport.name, why=handed.response)
+                state, due = _back_until(row, gate.breaker.until)
+            case _:
+                assert_never(decision.action)
+        return state, due
+
+    def _again(
+        self,
+        row: port.ClaimedRow,
+        wanted: Mail,
+        handed: Handed,
+        decision: Decision,
+        attempts: int,
+    ) -> tuple[port.OutboxState, Instant | None]:
+        now = self._clock.now()
+        if verdict.is_spent(decision, attempts):
+            return "dead", None
+        wait = handed.retry_after or verdict.wait_of(decision, attempts)
+        if wait is not None:
+            return _back_until(row, Instant(now + wait))
+        nth = max(1, attempts)
+        due = retry.next_attempt(wanted.lane, nth, row.mail_id, now, row.not_after)
+        return ("queued", due) if due is not None else ("expired", None)
+
+    # Waiting.
 
     async def _next(self) -> Instant:
-        """When there will be something to do: a mail due, and a token for it."""
-        now = self._clock.now()
-        full = self._full(now)
-        tokens = [
-            (lanes, self.limiter.next_at(EVERYWHERE, self._limit, lanes[0], now))
-            for lanes in (OWED, OPTIONAL)
-        ]
-        if all(token <= now for _, token in tokens):
-            tokens = [(ALL_LANES, now)]
-        # A domain that is full now is looked at again when it has room.
-        found = min(
-            (self.limiter.next_at(name, self._per_domain[name], 0, now) for name in full),
-            default=NEVER,
-        )
-        for lanes, token in tokens:
-            due = await self._store.next_send(lanes, full)
+        """When there will be something to do: a mail due, and everything it needs to go."""
+        now, gate = self._clock.now(), self.gate
+        if not self._admitted(now)[0] and self._lots:
+            # Whoever ends what is in hand rings.
+            return NEVER
+        skip = gate.passed_over(now)
+        looks = [(lanes, gate.next_look(lanes, now)) for lanes in (OWED, OPTIONAL)]
+        if all(look <= now for _, look in looks):
+            looks = [(LANES, now)]
+        # A destination that is full now is looked at again when it has room.
+        found = gate.next_destination(now)
+        for lanes, look in looks:
+            if gate.is_paused(lanes):
+                continue
+            due = await self._store.next_send(lanes, skip, gate.paused)
             if due is not None:
-                found = min(found, max(due, token))
+                found = min(found, max(due, look))
         return found
+
+
+def _ended(row: port.ClaimedRow, state: port.OutboxState, why: str, now: Instant) -> port.Settled:
+    return port.Settled(row.mail_id, state, why, now, row.attempts)
+
+
+def _decided(handed: Handed, lane: Lane) -> Decision:
+    """What an answer means: by the table where there is a reply, as said where there is none."""
+    if not handed.stage or handed.verdict in ("accepted", "in_doubt"):
+        return _PLAIN[handed.verdict]
+    text = handed.response
+    return verdict.decide(handed.stage, handed.code, handed.enhanced, text, lane)
+
+
+def _back_until(row: port.ClaimedRow, due: Instant) -> tuple[port.OutboxState, Instant | None]:
+    return ("queued", due) if due <= row.not_after else ("expired", None)

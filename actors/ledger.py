@@ -8,6 +8,7 @@ the books never disagree with the lives.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -35,12 +36,12 @@ class Ledger:
         self._shop = shop
         self._zone = zone
         self._catalogue = catalogue
-        self._month = ""
+        self._month, self._ends = "", Instant(0)
         self._spent: dict[str, int] = {}
         self.cuts = rfm.FIXED
 
     async def load(self, store: port.Store, now: Instant) -> None:
-        self._month = self.month_of(now)
+        self._begin_month(now)
         self._spent = await store.spent(self._month)
         row = await store.cuts()
         if row is not None:
@@ -48,13 +49,16 @@ class Ledger:
 
     def spent(self, now: Instant) -> dict[str, int]:
         """What each programme's coupons have cost in the month of `now`."""
-        month = self.month_of(now)
-        if month > self._month:
-            self._month, self._spent = month, {}
+        if now >= self._ends:
+            self._begin_month(now)
         return self._spent
 
-    def month_of(self, at: Instant) -> str:
-        return f"{calendar.local(at, self._zone):%Y-%m}"
+    def _begin_month(self, now: Instant) -> None:
+        # Where it ends is remembered: every turn asks for the sums.
+        first = calendar.local(now, self._zone).date().replace(day=1)
+        following = (first + timedelta(days=31)).replace(day=1)
+        self._month, self._spent = f"{first:%Y-%m}", {}
+        self._ends = calendar.resolve(following, calendar.LocalTime(0), self._zone)
 
     def week_of(self, at: Instant) -> str:
         return f"{calendar.local(at, self._zone):%G-W%V}"

@@ -35,4 +35,4 @@ class Reports:
 
 
 def _report(row: port.ReportRow) -> messages.Report:
-    return messages.Report(row.mail_id, row.state, row.response)
+    return messages.Report(row.mail_id, row.state, row.response, row.bounce)

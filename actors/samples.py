@@ -59,11 +59,14 @@ SETTINGS = MailSettings(
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
     """What a mail shows beside the person: names of `Values`. `certain` are there even in the
-    barest mail; what is `possible` may be missing.
+    barest mail; what is `possible` may be missing; what is `settable` is there only where a shop
+    asks for it in its settings. `relations` are those of what is proposed.
     """
 
     certain: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
+    settable: tuple[str, ...] = ()
+    relations: tuple[Relation, ...] = ()
     mail_class: MailClass = MARKETING
     lane: Lane = 2
     stranger: bool = False
@@ -85,9 +88,7 @@ def shown_by(of: tuple[Programme, ...]) -> dict[str, Shown]:
 
 def _shown(one: Programme, step: MailStep) -> Shown:
     certain: list[str] = [name for name in step.shows if name in ("order", "parcel")]
-    # A coupon may be given to any marketing mail by the settings.
-    possible = ["offer"] if step.mail_class == "marketing" or "offer" in step.shows else []
-    possible += [name for name in step.shows if name in ("cart", "viewed")]
+    possible: list[str] = [name for name in step.shows if name in ("cart", "viewed", "offer")]
     if "Product Added" in one.enrol:
         certain.append("cart")
     if step.offer is not None:
@@ -100,6 +101,9 @@ def _shown(one: Programme, step: MailStep) -> Shown:
     return Shown(
         certain=tuple(certain),
         possible=tuple(name for name in possible if name not in certain),
+        # A coupon may be given to any marketing mail by the settings.
+        settable=("offer",) if step.mail_class == MARKETING and "offer" not in certain else (),
+        relations=step.proposes.relations if step.proposes is not None else (),
         mail_class=step.mail_class,
         lane=step.lane,
         stranger=step.to == "invitee",
@@ -128,6 +132,7 @@ _FULL = (
     ShownLine("p2", "Carnet de croquis A5", "Papier 120 g", 3, 1250),
     ShownLine("p3", "Bougie « Jardin d\u2019hiver »", "", 1, 2400, f"{NOWHERE}/p3"),
 )
+_CODE = "MARS7-Q2KXN"
 _NASTY = 'Bundle <b>3 & 4</b> "deluxe" {{ shop }} é漢字 a-very-long-word-that-does-not-break' * 2
 _PROPOSED: tuple[tuple[Relation, str, str, str, int], ...] = (
     ("services", "p1", "g1", "Garantie cinq ans", 1900),
@@ -136,6 +141,8 @@ _PROPOSED: tuple[tuple[Relation, str, str, str, int], ...] = (
     ("series", "p2", "g4", "Carnet de croquis A5, édition 2026", 1350),
     ("affinity", "p3", "g5", "Photophore en verre soufflé", 3200),
     ("bought_with", "p2", "g6", "Crayons graphite, boîte de six", 980),
+    ("complements", "p2", "g7", "Pochette en lin pour carnet A5", 1690),
+    ("affinity", "p1", "g8", "Serre-livres en laiton", 4500),
 )
 
 
@@ -163,13 +170,15 @@ def sample(template: str, amount: Amount = "full", locale: str = "fr-FR") -> Mai
 
 
 def _values(shown: Shown, amount: Amount) -> Values:
-    names = shown.certain if amount == "bare" else (*shown.certain, *shown.possible)
+    names = shown.certain
+    names += shown.possible if amount != "bare" else ()
+    names += shown.settable if amount == "long" else ()
     everything: dict[str, object] = {
         "cart": _cart(amount),
         "order": _order(amount),
         "parcel": _parcel(amount),
         "offer": _offer(amount, today=shown.today),
-        "proposals": _proposals(amount),
+        "proposals": _proposals(amount, shown.relations),
         "viewed": _lines(amount),
         "digest": _digest(amount),
         **_matters(amount),
@@ -215,6 +224,7 @@ def _order(amount: Amount) -> ShownOrder:
         discount=15_05,
         placed_at=AT,
         payment_method="Carte bancaire" if amount == "full" else _NASTY,
+        recurring=True,
     )
 
 
@@ -226,17 +236,18 @@ def _parcel(amount: Amount) -> ShownParcel:
 
 
 def _offer(amount: Amount, *, today: bool) -> ShownOffer:
-    """A discount of today in percent; or one of a week, in money where there is much of it."""
-    if today:
-        return ShownOffer(code="MARS-7Q2K", percent=10, until=TONIGHT)
+    """A discount of today or of a week in percent; in money where there is much of everything."""
     if amount == "long":
-        return ShownOffer("MARS-7Q2K", 0, NEXT_WEEK, 1_500, 120_00, "EUR", today=False)
-    return ShownOffer("MARS-7Q2K", 15, NEXT_WEEK, today=False)
+        return ShownOffer(_CODE, 0, NEXT_WEEK, 1_500, 120_00, "EUR", today=False)
+    if today:
+        return ShownOffer(_CODE, 10, TONIGHT)
+    return ShownOffer(_CODE, 15, NEXT_WEEK, today=False)
 
 
-def _proposals(amount: Amount) -> tuple[Proposal, ...]:
+def _proposals(amount: Amount, relations: tuple[Relation, ...]) -> tuple[Proposal, ...]:
     if amount == "bare":
         return (Proposal("85123B", "affinity"),)
+    wanted = [one for relation in relations for one in _PROPOSED if one[0] == relation]
     names = {line.product_id: line.name for line in _FULL}
     proposed = tuple(
         Proposal(
@@ -249,9 +260,9 @@ def _proposals(amount: Amount) -> tuple[Proposal, ...]:
             url=f"{NOWHERE}/{product_id}",
             image_url="" if amount == "full" else f"{NOWHERE}/{product_id}.jpg",
         )
-        for relation, because, product_id, name, price in _PROPOSED
+        for relation, because, product_id, name, price in wanted
     )
-    return proposed[:3] if amount == "full" else proposed * 2
+    return proposed[:3] if amount == "full" else proposed * 4
 
 
 def _digest(amount: Amount) -> matters.Digest:
@@ -260,7 +271,7 @@ def _digest(amount: Amount) -> matters.Digest:
     many = 1 if amount == "full" else 40
     return matters.Digest(
         "weekly" if amount == "full" else "daily",
-        comments=tuple(_comment(amount) for _ in range(2 * many)),
+        comments=(*(_comment(amount) for _ in range(2 * many - 1)), _answer(amount)),
         carriages=tuple(_carriage(amount) for _ in range(many)),
         appointments=tuple(_appointment(amount) for _ in range(many)),
     )
@@ -273,6 +284,14 @@ def _comment(amount: Amount) -> matters.Comment:
         excerpt = "Belle lumière, et le pied est bien lourd : rien ne bouge."
         return matters.Comment("p1", f"{NOWHERE}/p1#avis", "Luc", excerpt)
     return matters.Comment("p1", f"{NOWHERE}/p1?a=1&b=2#avis", _NASTY, _NASTY * 3)
+
+
+def _answer(amount: Amount) -> matters.Comment:
+    """The second of two comments in a digest."""
+    if amount != "full":
+        return _comment(amount)
+    excerpt = "Et la lampe va avec tout. Merci Luc, je me suis laissé convaincre."
+    return matters.Comment("p1", f"{NOWHERE}/p1#avis", "Mina", excerpt)
 
 
 def _carriage(amount: Amount) -> matters.Carriage:
@@ -288,7 +307,9 @@ def _appointment(amount: Amount) -> matters.Appointment:
     if amount == "bare":
         return matters.Appointment("a1", starts_at)
     if amount == "full":
-        return matters.Appointment("a1", starts_at, "Atelier reliure", "12 rue des Tanneurs, Lille")
+        return matters.Appointment(
+            "RDV-2107", starts_at, "Atelier reliure", "12 rue des Tanneurs, Lille"
+        )
     return matters.Appointment("a1", starts_at, _NASTY, _NASTY)
 
 
@@ -324,7 +345,7 @@ def _told(words: str) -> tuple[matters.AnyMatter, ...]:
     old, new = "Carnet de croquis A5", "Carnet de croquis A5, édition 2026"
     return (
         matters.Invoice("F-2026-0311", "10428", 140_35, "EUR", NEXT_WEEK, f"{NOWHERE}/f?a=1&b=2"),
-        matters.Refund("10428", 12_50, "EUR", whole=not words),
+        matters.Refund("10428", 12_50 if words else 140_35, "EUR", whole=not words),
         matters.FailedPayment(
             "10428", "F-2026-0311", words or "Carte expirée", f"{NOWHERE}/payer?a=1&b=2"
         ),

@@ -35,7 +35,11 @@ from actors.reports import Reports
 from actors.settings import Settings
 from actors.store import port
 from actors.system import System
-from actors.transports.maildir import Maildir
+from actors.transports.opening import open_transport
+from actors.transports.port import Transport
+from actors.web.desk import Desk
+from actors.web.look import Look
+from actors.web.site import Site
 from ecrm.links import LinkKey, LinkKeys
 from ecrm.rules import Rules
 
@@ -55,9 +59,9 @@ class Service:
         settings: Settings,
         store: port.Store,
         clock: Clock,
-        outside: Outside,
-        link_key: bytes,
+        link_keys: LinkKeys,
         read: templates.Templates,
+        transport: Transport,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -76,21 +80,22 @@ class Service:
             read,
             settings.shop,
             settings.mail,
-            LinkKeys(LinkKey(key_id=1, secret=link_key)),
+            link_keys,
             settings.signers,
         )
         self.delivery = Delivery(
             store,
             clock,
             composer,
-            Maildir(settings.maildir, outside),
+            transport,
             epoch=secrets.token_hex(8),
-            limit=settings.rate,
-            per_domain=settings.per_domain,
+            policy=settings.delivery,
             reports=self.reports.bell,
         )
         self.console = Console(self.system, store, clock, self.delivery, self.keyring.authenticate)
         self.gateway = Gateway(self.system, clock, self.keyring.authenticate, self.console.converse)
+        desk = Desk(self.system, clock, composer, link_keys, settings.shop)
+        self.web = Site(desk, Look(TEMPLATES, settings.shop), self.system)
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell
         self.system.reports = self.reports.bell
@@ -103,6 +108,7 @@ class Service:
             ("alarms", self.alarms.bell),
             ("broadcasts", self.broadcasts.bell),
             ("census", self.census.bell),
+            ("web", self.web.judge.bell),
             ("housekeeping", self.housekeeping.bell),
             ("delivery", self.delivery.bell),
             ("reports", self.reports.bell),
@@ -126,13 +132,21 @@ async def running(
     `link_key` signs the links in the mails; without one the store's own is used. `read` are the
     templates of the same shop, for whoever has read them already.
     """
-    key = await store.secret("links") if link_key is None else link_key
+    signing = await _link_keys(store, settings, link_key)
     if read is None:
         read = templates.Templates(TEMPLATES, settings.shop)
-    service = Service(settings, store, clock, outside, key, read)
-    await service.catalogue.load(store)
-    await service.system.ledger.load(store, clock.now())
-    service.keyring.add(await keys.stored(store))
+    async with open_transport(settings, outside, clock) as transport:
+        service = Service(settings, store, clock, signing, read, transport)
+        await service.catalogue.load(store)
+        await service.system.ledger.load(store, clock.now())
+        service.keyring.add(await keys.stored(store))
+        async with _run_all(service):
+            yield service
+
+
+@asynccontextmanager
+async def _run_all(service: Service) -> AsyncIterator[None]:
+    """Every part in its task; leaving stops them from the inside out."""
     parts = {
         "system": service.system.run,
         "reports": service.reports.run,
@@ -141,19 +155,35 @@ async def running(
         "alarms": service.alarms.run,
         "broadcasts": service.broadcasts.run,
         "census": service.census.run,
+        "web": service.web.judge.run,
     }
     done = {name: trio.Event() for name in parts}
     async with trio.open_nursery() as nursery:
         for name, run in parts.items():
             nursery.start_soon(_run, run, done[name])
         try:
-            yield service
+            yield
         finally:
             with trio.move_on_after(GRACE, shield=True) as grace:
                 await service.stop(done)
             if grace.cancelled_caught:
                 log.warning("stop_cut_short", after_seconds=GRACE)
             nursery.cancel_scope.cancel()
+
+
+async def _link_keys(store: port.Store, settings: Settings, given: bytes | None) -> LinkKeys:
+    """The key of this number signs, the one before it is still read."""
+    number = settings.web.link_key
+    if given is not None:
+        return LinkKeys(LinkKey(number, given))
+    current = LinkKey(number, await store.secret(_secret_name(number)))
+    if number == 1:
+        return LinkKeys(current)
+    return LinkKeys(current, LinkKey(number - 1, await store.secret(_secret_name(number - 1))))
+
+
+def _secret_name(number: int) -> str:
+    return "links" if number == 1 else f"links/{number}"
 
 
 async def _run(part: Callable[[], Awaitable[None]], done: trio.Event) -> None:

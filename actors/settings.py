@@ -11,20 +11,26 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
 from actors import formats, mistakes, overrides, signing
 from actors.mistakes import Section, value
+from actors.transports.http import HttpSettings, endpoint_of
+from actors.transports.smtp import SmtpSettings, Tls
 from ecrm import calendar, engagement, moment, pressure
 from ecrm.delivery.addresses import parse_address, parse_mailbox
 from ecrm.delivery.dkim import Signer
-from ecrm.delivery.limiter import Limit, limit
+from ecrm.delivery.limiter import limit
 from ecrm.delivery.message import MailSettings
+from ecrm.delivery.policy import Policy
+from ecrm.delivery.warmup import WarmUp
 from ecrm.errors import Misconfigured
 from ecrm.programme import Programme
 from ecrm.shop import Shop, brand
@@ -59,9 +65,14 @@ class GatewaySection(Section, frozen=True):
 
 
 class WebSection(Section, frozen=True):
+    """`link_key` numbers the secret that signs links: with the next number new mails are signed
+    anew, and links of the number before are still read.
+    """
+
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = ""
+    link_key: Annotated[int, Meta(ge=1, le=255)] = 1
 
 
 class KeySection(Section, frozen=True):
@@ -90,8 +101,40 @@ class MailSection(Section, frozen=True):
 
 
 class DomainSection(Section, frozen=True):
+    """By domain, or by provider: "gmail", "orange" and so on (`ecrm/delivery/destinations.py`)."""
+
     connections: Annotated[int, Meta(ge=1)] | None = None
     rate_per_second: float | None = None
+
+
+class WarmUpSection(Section, frozen=True):
+    """A new sender's first days: `first` marketing mails on `start`, `factor` times more each day."""
+
+    start: date
+    first: Annotated[int, Meta(ge=1)] = 200
+    factor: Annotated[float, Meta(gt=1, le=10)] = 1.5
+    days: Annotated[int, Meta(ge=1, le=365)] = 30
+
+
+class SmtpSection(Section, frozen=True):
+    """The server that takes our mails; the password may come from ECRM_SMTP_PASSWORD."""
+
+    host: str = ""
+    port: Port = 587
+    tls: Tls = "required"
+    username: str = ""
+    password: str = ""
+    connections: Annotated[int, Meta(ge=1, le=100)] = 4
+    helo: str = ""
+    ca_file: str = ""
+
+
+class HttpSection(Section, frozen=True):
+    """A mail API; the token may come from ECRM_HTTP_TOKEN."""
+
+    provider: str = ""
+    endpoint: str = ""
+    token: str = ""
 
 
 class MaildirSection(Section, frozen=True):
@@ -102,10 +145,10 @@ class DeliverySection(Section, frozen=True):
     transport: Literal["maildir", "smtp", "http"] = "maildir"
     rate_per_second: float = 50.0
     per_domain: Mapping[str, DomainSection] = {}
-    warm_up: Mapping[str, object] = {}
+    warm_up: WarmUpSection | None = None
     maildir: MaildirSection = MaildirSection()
-    smtp: Mapping[str, object] = {}
-    http: Mapping[str, object] = {}
+    smtp: SmtpSection = SmtpSection()
+    http: HttpSection = HttpSection()
 
 
 class PressureSection(Section, frozen=True):
@@ -154,8 +197,10 @@ class Settings(msgspec.Struct, frozen=True):
     web: WebSection
     mail: MailSettings
     signers: tuple[Signer, ...]
-    rate: Limit
-    per_domain: dict[str, Limit]
+    delivery: Policy
+    transport: Literal["maildir", "smtp", "http"]
+    smtp: SmtpSettings
+    http: HttpSettings
     limits: pressure.Limits
     thresholds: engagement.Thresholds
     programmes: tuple[Programme, ...]
@@ -183,11 +228,6 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
     """
     file = _read(path)
     shop, delivery = file.shop, file.delivery
-    if delivery.transport != "maildir":
-        raise Misconfigured(
-            f"delivery.transport: {delivery.transport!r} is not there yet in this release: "
-            'write "maildir"'
-        )
     _check_shop(shop)
     return Settings(
         shop=Shop(**msgspec.structs.asdict(shop)),
@@ -197,12 +237,10 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         web=file.web,
         mail=_mail(file),
         signers=tuple(_signers(file.mail.dkim)),
-        rate=value("delivery.rate_per_second", limit, delivery.rate_per_second),
-        per_domain={
-            domain.casefold(): value(f"delivery.per_domain.{domain}", limit, rates.rate_per_second)
-            for domain, rates in delivery.per_domain.items()
-            if rates.rate_per_second is not None
-        },
+        delivery=_policy(delivery, shop.timezone),
+        transport=delivery.transport,
+        smtp=_smtp(delivery, environment),
+        http=_http(delivery, environment),
         limits=_limits(file.pressure),
         thresholds=_thresholds(file.engagement),
         programmes=overrides.changed(file.programmes, shop.currency),
@@ -240,6 +278,43 @@ def _mail(file: File) -> MailSettings:
     )
 
 
+def _policy(section: DeliverySection, timezone: str) -> Policy:
+    limits = {
+        name.casefold(): value(f"delivery.per_domain.{name}", limit, rates.rate_per_second)
+        for name, rates in section.per_domain.items()
+        if rates.rate_per_second is not None
+    }
+    return Policy(
+        limit=value("delivery.rate_per_second", limit, section.rate_per_second),
+        limits=limits,
+        connections={
+            name.casefold(): one.connections
+            for name, one in section.per_domain.items()
+            if one.connections is not None
+        },
+        warm_up=None
+        if section.warm_up is None
+        else WarmUp(**msgspec.structs.asdict(section.warm_up)),
+        zone=ZoneInfo(timezone),
+    )
+
+
+def _smtp(section: DeliverySection, environment: Mapping[str, str]) -> SmtpSettings:
+    smtp = section.smtp
+    if section.transport == "smtp" and not smtp.host:
+        raise Misconfigured("delivery.smtp.host: name the server that takes the mails")
+    password = environment.get("ECRM_SMTP_PASSWORD", smtp.password)
+    return SmtpSettings(**(msgspec.structs.asdict(smtp) | {"password": password}))
+
+
+def _http(section: DeliverySection, environment: Mapping[str, str]) -> HttpSettings:
+    token = environment.get("ECRM_HTTP_TOKEN", section.http.token)
+    made = HttpSettings(section.http.provider, section.http.endpoint, token)
+    if section.transport == "http":
+        endpoint_of(made)
+    return made
+
+
 def _signers(section: DkimSection | tuple[DkimSection, ...] | None) -> Iterator[Signer]:
     """One key, or two while receivers that know Ed25519 are few (RFC 8463 §3)."""
     keys = () if section is None else section if isinstance(section, tuple) else (section,)
@@ -249,12 +324,7 @@ def _signers(section: DkimSection | tuple[DkimSection, ...] | None) -> Iterator[
 
 def _idle(file: File) -> Iterator[str]:
     """A setting that has no effect is said aloud: an operator must not rely on it."""
-    delivery = file.delivery
-    if delivery.smtp or delivery.http or delivery.warm_up:
-        yield "delivery.smtp, delivery.http and delivery.warm_up do nothing with a Maildir"
-    if any(rates.connections is not None for rates in delivery.per_domain.values()):
-        yield "delivery.per_domain connections do nothing with a Maildir"
-    if file.mail.return_path_domain:
+    if file.delivery.transport == "maildir" and file.mail.return_path_domain:
         yield "mail.return_path_domain does nothing with a Maildir"
 
 

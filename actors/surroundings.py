@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from actors.catalogue import Catalogue
 from actors.ledger import Ledger
-from ecrm import catalogue, messages, values
+from ecrm import catalogue, matters, messages, values
 from ecrm.around import Around
 from ecrm.moment import Instant
 from ecrm.rules import Rules
@@ -41,7 +41,8 @@ def around(
     relations = rules.relations(_triggers(state, message), ())
     shelf = catalogue.EMPTY
     if relations or mentioned:
-        taste = values.taste(state, {})
+        # A taste is not cheap, and most events only name a product.
+        taste = values.taste(state, {}) if relations else catalogue.Taste()
         if mentioned and _is_order(message):
             taste = replace(taste, recent=mentioned)
         shelf = catalogue_.shelf(taste, relations, mentioned)
@@ -82,8 +83,10 @@ def _triggers(state: State, message: messages.Incoming) -> tuple[str, ...]:
     match message:
         case envelope.Message(event_name=name):
             return (name, *_SETS_OFF.get(name, ()))
+        case messages.Announce(matter=matters.Release()):
+            return ("Product Released",)
         case messages.Announce():
-            return ("Product Released", "Campaign Launched")
+            return ("Campaign Launched",)
         case messages.Report(mail_id=mail_id):
             waiting = state.waiting.get(mail_id)
             return (f"Sent {waiting.kind}",) if waiting is not None else ()

@@ -205,9 +205,7 @@ class System:
 
     # Turns: no await from here to the commit.
 
-    def _take_all(
-        self, items: list[Item], batch: Batch, repeats: dict[bytes, bytes]
-    ) -> list[Item]:
+    def _take_all(self, items: list[Item], batch: Batch, repeats: dict[bytes, bytes]) -> list[Item]:
         """Take these in order; what comes behind an erasure of its customer begins a new life, and
         is left for another commit: this one takes all of the old.
         """

@@ -55,6 +55,8 @@ _OWN = frozenset(
     )
 )
 _ABSENT = object()
+# What MJML's compiler makes of a no-break space and its like in an attribute.
+_SPELT = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 _HOLES = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})")
 
 
@@ -123,7 +125,7 @@ class Source(msgspec.Struct, frozen=True):
     @property
     def html(self) -> str:
         """Raises ValueError where the MJML is no XML."""
-        return mjml2html(self.mjml, fonts={})
+        return _SPELT.sub(lambda spelt: chr(int(spelt[1], 16)), mjml2html(self.mjml, fonts={}))
 
 
 class Compiled(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 
-Purpose = Literal["unsubscribe", "preferences", "view", "rate", "review", "click"]
+Purpose = Literal["unsubscribe", "preferences", "view", "rate", "review", "click", "open"]
 
 # Short, for a link is read aloud and typed at times.
 PATHS: dict[Purpose, str] = {
@@ -28,6 +28,7 @@ PATHS: dict[Purpose, str] = {
     "rate": "r",
     "review": "w",
     "click": "c",
+    "open": "o",
 }
 VERSION = 1
 _BODY = struct.Struct(">BB16sH")

@@ -164,6 +164,9 @@ class Mail(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     values: Values = Values()
     # To somebody who is no customer of ours: no account, no preferences, no tracking.
     stranger: bool = False
+    # The recipient agreed to it, when the mail was decided on (`ecrm/tracking.py`).
+    track_opens: bool = False
+    track_clicks: bool = False
 
 
 def mail_id_for(cause: str, since: Instant) -> str:

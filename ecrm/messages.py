@@ -18,11 +18,14 @@ class Tick(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Report(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """What became of a mail: a terminal state of `delivery.md` §1.2 and the reply."""
+    """What became of a mail: a terminal state of `delivery.md` §1.2 and the reply; `bounce` is what
+    a refusal says about the recipient: hard, soft, block or nothing.
+    """
 
     mail_id: str
     outcome: str
     response: str = ""
+    bounce: str = ""
 
 
 class Bind(msgspec.Struct, frozen=True, gc=False, tag=True):

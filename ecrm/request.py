@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import replace
 
-from ecrm import catalogue, consent, facts, mail, matters, offers, programme, values
+from ecrm import catalogue, consent, facts, mail, matters, offers, programme, tracking, values
 from ecrm.acceptance.said import invitee_of
 from ecrm.around import Around
 from ecrm.delivery import addresses
@@ -205,9 +205,17 @@ def _mail_id(state: State, candidate: Candidate, stay: Enrolment) -> str:
 
 def _addressed(desk: Desk, candidate: Candidate, wanted: mail.Mail, to: str) -> mail.Mail:
     if to == wanted.to or wanted.stranger:
-        return replace(wanted, to=to)
+        return _followed(desk, replace(wanted, to=to))
     since = desk.state.enrolments[candidate.key].began_at
     return replace(wanted, to=to, mail_id=mail.mail_id_for(f"{wanted.mail_id}\0{to}", since))
+
+
+def _followed(desk: Desk, wanted: mail.Mail) -> mail.Mail:
+    """Whether opens and clicks may be seen is decided with the mail itself (delivery §5.1)."""
+    may = tracking.tracked(
+        desk.state.consents, wanted.lane, wanted.mail_class, own=not wanted.stranger
+    )
+    return replace(wanted, track_opens=may.opens, track_clicks=may.clicks)
 
 
 def _clear(desk: Desk, stay: Enrolment, sent: list[mail.Mail]) -> tuple[mail.Mail, ...]:

@@ -25,7 +25,7 @@ def changes(
         return
     was, is_now = before.engagement, state.engagement
     due = state.assess_at is not None and state.assess_at <= now
-    if is_now is not was and _evidence(is_now) != _evidence(was) and _was_given_up(state):
+    if is_now is not was and _was_given_up(state) and _evidence(is_now) != _evidence(was):
         yield facts.CameBack()
     yield from _scored(around, before, state, now, due=due)
     # A mere visit only puts off the next look; it need not be written down.

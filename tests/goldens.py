@@ -16,13 +16,17 @@ import base64
 import sys
 import types
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 
 from ecrm import apply, facts
+from ecrm.catalogue import Product
+from ecrm.matters import AnyMatter, Campaign, Release
 from ecrm.moment import CustomerId, Instant, days, hours, minutes
 from ecrm.state import State
 from proto import events
@@ -133,12 +137,14 @@ def sample(kind: Any, name: str = "") -> Any:  # noqa: PLR0911 - one line a kind
 
 
 def every_fact() -> list[tuple[facts.AnyFact, ...]]:
-    return [(sample(kind),) for kind in FACTS]
+    """One of each kind, and what arose of each matter there is."""
+    raised = sample(facts.Raised)
+    matters = [(replace(raised, matter=sample(kind)),) for kind in get_args(AnyMatter)]
+    return [*((sample(kind),) for kind in FACTS), *matters]
 
 
-def a_life() -> list[tuple[facts.AnyFact, ...]]:
-    """Registered, a cart that was left, an order with its parcels, a return, a rating, a review."""
-    life = Life(start="2026-03-26 19:30", customer_id="golden")
+def recorded(life: Life) -> list[tuple[facts.AnyFact, ...]]:
+    """The turns this life takes from now on."""
     turns: list[tuple[facts.AnyFact, ...]] = []
     take = life.take
 
@@ -148,6 +154,13 @@ def a_life() -> list[tuple[facts.AnyFact, ...]]:
         return made
 
     life.take = taking
+    return turns
+
+
+def a_life() -> list[tuple[facts.AnyFact, ...]]:
+    """Registered, a cart that was left, an order with its parcels, a return, a rating, a review."""
+    life = Life(start="2026-03-26 19:30", customer_id="golden")
+    turns = recorded(life)
     tea = events.Product(
         product_id="tea", price=12.5, quantity=2, name="Thé vert", url="https://s.example/t"
     )
@@ -175,9 +188,63 @@ def a_life() -> list[tuple[facts.AnyFact, ...]]:
     return turns
 
 
+SHELF = (
+    Product("s1", "Season 1", price=900, currency="EUR", series_id="s", edition="1", cycle_days=9),
+    Product("pen", "Pen", category="a", price=300, currency="EUR", complements=("ink",)),
+    Product("ink", "Ink", category="a", price=200, currency="EUR", recurring=True),
+    Product("pad", "Pad", category="a", price=400, currency="EUR"),
+)
+
+
+def a_reader() -> list[tuple[facts.AnyFact, ...]]:
+    """All that is no order: letters read, tiers, coupons used, dates, digests, bills, secrets,
+    friends, questions; silence and the way back; and the end of the account.
+    """
+    life = Life(start="2026-10-20 09:00", customer_id="golden").shop_has(*SHELF, recent=("pen",))
+    turns = recorded(life)
+    noon = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    life.identify(timezone="Europe/Paris").signs_up().consents()
+    life.tell(events.ConsentUpdated(purpose="open_tracking", state="granted", source="form"))
+    bought = tuple(events.Product(product_id=one, price=9) for one in ("s1", "pen"))
+    life.tell(events.OrderPaid(order_id="o1", total=18, currency="EUR", products=bought))
+    life.reports("accepted").tell(events.ProductReviewed(product_id="pen", rating=4))
+    used = {"coupon": life.of(facts.OfferMade)[-1].code, "discount": 2}
+    life.tell(events.OrderPaid(order_id="o2", total=7, currency="EUR", **used)).reports("accepted")
+    news = {"comment": "weekly", "shipping": "daily"}
+    life.tell(events.PreferenceUpdated(topics={"event": False}, digest=news))
+    life.tell(events.CommentPosted(subject_id="s1", author="Léo", excerpt="Me too"))
+    life.tell(events.ShipmentUpdated(order_id="o1", status="in transit", eta="soon"))
+    life.tell(events.AppointmentScheduled(appointment_id="a1", starts_at=noon, place="Rue Haute"))
+    life.tell(events.InvoiceOverdue(invoice_id="i1", order_id="o1", total=18, due_at=noon))
+    life.tell(events.PaymentFailed(order_id="o3", reason="card", retry_url="https://s.example/p"))
+    life.tell(events.VerificationCodeRequested(code="481516", expires_at=noon, purpose="sign-in"))
+    life.tell(events.PasswordResetRequested(reset_url="https://s.example/r", expires_at=noon))
+    life.tell(events.LoginAttempted(success=False, ip="203.0.113.9", location="Lyon"))
+    life.tell(events.AccountUpdated(fields=("password",)))
+    life.tell(events.InviteSent(invitee_email="bob@post.example", invitee_first_name="Bob"))
+    life.tell(events.SupportTicketOpened(ticket_id="t1", subject="Late", parties=("p@x.example",)))
+    life.sleeps(days(20)).reports("accepted").tell(events.InvoicePaid(invoice_id="i1"))
+    life.tell(events.SupportTicketClosed(ticket_id="t1", status="solved"))
+    for n in range(4):
+        life.is_told_of(Campaign(f"c{n}", "newsletter/news", subject="News", segment=""), f"b{n}")
+        life.sleeps(days(1)).reports("accepted").sleeps(days(9)).opens("k28").clicks("k28")
+    life.tell(events.OrderPaid(order_id="o4", total=5, currency="EUR")).reports("accepted")
+    life.is_told_of(Release("s2", "s", "2", name="Season 2", price=900, currency="EUR"), "r1")
+    life.tell(events.EmailChanged(old_email="ana@post.example", new_email="ana@new.example"))
+    for _ in range(80):
+        life.sleeps(days(5)).reports("accepted")
+    life.tell(events.PreferenceUpdated(frequency="monthly")).sleeps(days(1))
+    life.tell(events.SurveyAnswered(survey_id="relevance", score=4))
+    life.tell(events.AccountDeleted()).reports("accepted")
+    return turns
+
+
+PARTS: Final = {"every-fact": every_fact, "a-life": a_life, "a-reader": a_reader}
+
+
 def write(name: str) -> None:
     """Add today's files under a new name. Raises FileExistsError where there are such files."""
-    for part, turns in (("every-fact", every_fact()), ("a-life", a_life())):
+    for part, turns in ((part, made()) for part, made in PARTS.items()):
         plain = msgspec.json.format(msgspec.json.encode(make("golden", turns)), indent=1)
         with (FOLDER / f"{name}-{part}.json").open("xb") as file:
             file.write(plain + b"\n")

@@ -34,7 +34,6 @@ class Laws:
     def __init__(self, life) -> None:
         self.life = life
         self.secrets: list[bytes] = []
-        self.sent: set[str] = set()
         self.begin(life.state)
 
     def begin(self, nobody: state.State) -> None:
@@ -42,6 +41,7 @@ class Laws:
         self.empty = nobody
         self.past: list[facts.AnyFact] = []
         self.turns = 0
+        self.sent: set[str] = set()
         self.marketing: dict[str, Instant] = {}
         self.awaited: dict[str, str] = {}
         self.asked: dict[str, str] = {}
@@ -49,9 +49,11 @@ class Laws:
     def check(self, before, message, moment, taken) -> None:
         self.turns += 1
         self.past += taken.facts
-        self.decided_alike(before, message, moment, taken)
+        # A customer who was at rest in between.
+        woken = state.decode(state.encode(before))
+        self.decided_alike(woken, message, moment, taken)
         self.numbered(before, taken)
-        self.replayed(before, taken)
+        self.replayed(woken, taken)
         self.encoded(taken)
         self.secret(message, taken)
         folded = before
@@ -64,9 +66,7 @@ class Laws:
         else:
             self.settled(taken.after)
 
-    def decided_alike(self, before, message, moment, taken) -> None:
-        """A customer who was at rest in between decides the same."""
-        woken = state.decode(state.encode(before))
+    def decided_alike(self, woken, message, moment, taken) -> None:
         again = customer.turn(self.life.rules, woken, message, moment, self.life.around)
         assert again == taken
         if not isinstance(message, Message):
@@ -81,9 +81,8 @@ class Laws:
             assert first.at == taken.after.now
             assert not any(isinstance(fact, OPENINGS) for fact in others)
 
-    def replayed(self, before, taken) -> None:
+    def replayed(self, woken, taken) -> None:
         """The same facts make the same state, from a snapshot and from nothing (law 7)."""
-        woken = state.decode(state.encode(before))
         assert apply.replay(woken, taken.facts) == taken.after
         # From nothing, after the first turns and then ever more seldom: a year has thousands.
         if self.turns & (self.turns - 1) == 0:
@@ -91,9 +90,10 @@ class Laws:
 
     def encoded(self, taken) -> None:
         assert facts.decode(facts.encode(taken.facts)) == taken.facts
-        after = taken.after
-        assert state.decode(state.encode(after)) == after
-        assert state.encode(state.decode(state.encode(after))) == state.encode(after)
+        snapshot = state.encode(taken.after)
+        read = state.decode(snapshot)
+        assert read == taken.after
+        assert state.encode(read) == snapshot
 
     def secret(self, message, taken) -> None:
         """A secret stands in the mail for the queue and nowhere else (mission §9.11)."""

@@ -95,13 +95,16 @@ class Life:
 
     def at(self, text: str) -> Self:
         """Live until then, taking every tick on the way."""
-        return self._until(self.instant(text))
+        then = self.instant(text)
+        assert then >= self.now, "time does not go back"
+        return self.until(then)
 
     def sleeps(self, span: Duration) -> Self:
-        return self._until(Instant(self.now + span))
+        return self.until(Instant(self.now + span))
 
-    def _until(self, then: Instant) -> Self:
-        assert then >= self.now, "time does not go back"
+    def until(self, then: Instant) -> Self:
+        """The same to an instant; one that has passed already is now."""
+        then = max(then, self.now)
         while (due := state.earliest_timer(self.state)) is not None and due <= then:
             self.now = max(self.now, due)
             assert self.take(messages.Tick()), "a tick that is due makes progress"

@@ -52,7 +52,7 @@ class Serving:
         self.data = folder / "data"
         self.port = free_port()
         self.config = folder / "ecrm.toml"
-        self.config.write_text(f"[gateway]\nport = {self.port}\n")
+        self.config.write_text(f"[gateway]\nport = {self.port}\n[web]\nport = 0\n")
         self.log = (folder / "log").open("ab")
         self.process = subprocess.Popen(
             command("serve", "--config", self.config, "--data", self.data, *options),

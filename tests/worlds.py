@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -32,11 +33,13 @@ from actors.service import Service
 from actors.settings import Settings
 from actors.store.sqlite import open_store
 from ecrm import calendar, facts, messages, moment
+from ecrm.delivery.limiter import Limit
 from ecrm.moment import CustomerId, Instant
 
 PARIS = ZoneInfo("Europe/Paris")
 SECRET, PUBLISHABLE, OPERATOR = "sk_test", "pk_test", "ok_test"
 LINK_KEY = b"k" * 32
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 class Mail(NamedTuple):
@@ -60,13 +63,17 @@ class Unsent(NamedTuple):
 read_templates = lru_cache(maxsize=8)(templates.Templates)
 
 
-def settings_in(folder: Path, **changes: Any) -> Settings:
-    """The default settings, with keys of each kind and everything under `folder`."""
+def settings_in(folder: Path, *, rate: Limit | None = None, **changes: Any) -> Settings:
+    """The default settings, with keys of each kind and everything under `folder`; mails leave at
+    `rate`.
+    """
     keys = tuple(
         settings.Key(kind, kind, settings.hashed(kind, key))
         for kind, key in (("secret", SECRET), ("publishable", PUBLISHABLE), ("operator", OPERATOR))
     )
     loaded = settings.load(Path("no-such.toml"), folder, {})
+    if rate is not None:
+        changes["delivery"] = msgspec.structs.replace(loaded.delivery, limit=rate)
     return msgspec.structs.replace(loaded, keys=keys, **changes)
 
 
@@ -98,6 +105,21 @@ class World:
         """What the console answers, from one frame to one frame."""
         frame = msgspec.json.encode({"id": 1, "op": op, **request})
         return await self.service.console.answer(frame)
+
+    async def page(
+        self, path: str, form: dict[str, str] | None = None, **headers: str
+    ) -> tuple[int, str]:
+        """The status and the text of a page of the service; with a form, it is posted. The browser
+        is a person's unless `user_agent` says another.
+        """
+        sent = {"user_agent": BROWSER, **headers}
+        named = {name.replace("_", "-"): value for name, value in sent.items() if value}
+        client = self.service.web.app.test_client()
+        path = urlsplit(path)._replace(scheme="", netloc="").geturl()
+        method = "GET" if form is None else "POST"
+        answer = await client.open(path, method=method, headers=named, form=form)
+        body = await answer.get_data(as_text=False)
+        return answer.status_code, body.decode("utf-8", "replace")
 
     async def until(self, local: str) -> None:
         """Let time pass until this local time in Paris, and everything due by then be done."""

@@ -32,6 +32,8 @@ from actors.store.rows import (
     KeyRow,
     Life,
     OutboxState,
+    PauseRow,
+    PauseScope,
     ProductRow,
     QuarantineRow,
     QueueCount,
@@ -42,6 +44,7 @@ from actors.store.rows import (
     StoreSize,
     TellRow,
 )
+from actors.store.trail import Trail
 from ecrm import errors
 from ecrm.moment import CustomerId, Instant, Seq
 from proto.envelope import RESERVED
@@ -69,8 +72,10 @@ class MemoryStore:
         self._products: dict[str, ProductRow] = {}
         self._keys: dict[str, KeyRow] = {}
         self._limiter: dict[str, int] = {}
+        self._pauses: dict[tuple[str, str], PauseRow] = {}
         self._secrets: dict[str, bytes] = {}
         self._ledger = Ledger()
+        self.trail = Trail(self._turn, self._outbox)
 
     def fail_next(self, count: int) -> None:
         """Let the next `count` commits raise StoreBroken; nothing of them is kept."""
@@ -182,11 +187,10 @@ class MemoryStore:
         self._tells = {
             i: row for i, row in self._tells.items() if row.customer_id not in customer_ids
         }
-        self._outbox = {
-            mail_id: queued
-            for mail_id, queued in self._outbox.items()
-            if queued.row.customer_id not in customer_ids
-        }
+        gone = [i for i, one in self._outbox.items() if one.row.customer_id in customer_ids]
+        for mail_id in gone:
+            del self._outbox[mail_id]
+        self.trail.erase({*gone})
         self._ledger.erase(customer_ids)
 
     async def due(self, now: Instant, limit: int) -> list[CustomerId]:
@@ -210,7 +214,13 @@ class MemoryStore:
         return sorted(self._outbox.values(), key=lambda queued: queued.order)
 
     async def claim(
-        self, now: Instant, epoch: str, limit: int, lanes: tuple[int, ...], skip: frozenset[str]
+        self,
+        now: Instant,
+        epoch: str,
+        limit: int,
+        lanes: tuple[int, ...],
+        skip: frozenset[str],
+        paused: frozenset[str] = frozenset(),
     ) -> list[ClaimedRow]:
         async with self._turn():
             claimed = [
@@ -220,6 +230,7 @@ class MemoryStore:
                 and queued.row.lane in lanes
                 and queued.due <= now
                 and queued.row.domain not in skip
+                and queued.row.programme not in paused
             ][:limit]
             for queued in claimed:
                 queued.state, queued.epoch = "leased", epoch
@@ -247,7 +258,10 @@ class MemoryStore:
                     queued.settle(result, now)
 
     async def next_send(
-        self, lanes: tuple[int, ...], skip: frozenset[str] = frozenset()
+        self,
+        lanes: tuple[int, ...],
+        skip: frozenset[str] = frozenset(),
+        paused: frozenset[str] = frozenset(),
     ) -> Instant | None:
         async with self._turn():
             return min(
@@ -257,9 +271,31 @@ class MemoryStore:
                     if queued.state == "queued"
                     and queued.row.lane in lanes
                     and queued.row.domain not in skip
+                    and queued.row.programme not in paused
                 ),
                 default=None,
             )
+
+    async def pauses(self) -> list[PauseRow]:
+        async with self._turn():
+            return sorted(self._pauses.values(), key=lambda row: (row.at, row.scope, row.name))
+
+    async def pause(self, row: PauseRow) -> None:
+        async with self._turn():
+            known = self._pauses.get((row.scope, row.name), row)
+            self._pauses[row.scope, row.name] = msgspec.structs.replace(row, at=known.at)
+
+    async def resume(self, scope: PauseScope, name: str) -> bool:
+        async with self._turn():
+            return self._pauses.pop((scope, name), None) is not None
+
+    async def requeue(self, mail_id: str, now: Instant, not_after: Instant) -> bool:
+        async with self._turn():
+            queued = self._outbox.get(mail_id)
+            if queued is None or queued.state not in ("dead", "expired") or not queued.row.lane:
+                return False
+            queued.requeue(now, not_after)
+            return True
 
     async def unreported(self, limit: int) -> list[ReportRow]:
         async with self._turn():
@@ -275,6 +311,7 @@ class MemoryStore:
                     state=queued.state,
                     response=queued.response,
                     settled_at=at,
+                    bounce=queued.bounce,
                 )
                 for at, _, queued in waiting[:limit]
             ]
@@ -383,6 +420,11 @@ class MemoryStore:
             queued = self._outbox.get(mail_id)
             return queued.shown_mail if queued else None
 
+    async def mail_of_provider(self, provider_id: str) -> str | None:
+        async with self._turn():
+            wanted = (i for i, q in self._outbox.items() if provider_id and q.provider_id == provider_id)
+            return next(wanted, None)
+
     async def last_at(self) -> Instant | None:
         async with self._turn():
             return self._arrived[-1].at if self._arrived else None
@@ -415,7 +457,7 @@ class MemoryStore:
             old = sorted((row.at, key) for key, row in self._dedupe.items() if row.at < before)
             for _, key in old[:limit]:
                 del self._dedupe[key]
-            return len(old[:limit])
+            return len(old[:limit]) + self.trail.prune(before, limit)
 
     async def secret(self, name: str) -> bytes:
         async with self._turn():

@@ -28,12 +28,17 @@ from actors.store.rows import (
     Commit,
     CutsRow,
     DedupeRow,
+    HitRow,
     HoldRow,
     JournalRow,
+    JudgedRow,
     KeyRow,
     Life,
+    LinkRow,
     OutboxRow,
     OutboxState,
+    PauseRow,
+    PauseScope,
     ProductRow,
     QuarantineRow,
     QueueCount,
@@ -47,6 +52,7 @@ from actors.store.rows import (
     StoreSize,
     SuppressionRow,
     TellRow,
+    UnjudgedRow,
     partition_of,
 )
 from ecrm.moment import CustomerId, Instant, Seq
@@ -61,12 +67,17 @@ __all__ = [
     "Commit",
     "CutsRow",
     "DedupeRow",
+    "HitRow",
     "HoldRow",
     "JournalRow",
+    "JudgedRow",
     "KeyRow",
     "Life",
+    "LinkRow",
     "OutboxRow",
     "OutboxState",
+    "PauseRow",
+    "PauseScope",
     "ProductRow",
     "QuarantineRow",
     "QueueCount",
@@ -81,8 +92,36 @@ __all__ = [
     "StoreSize",
     "SuppressionRow",
     "TellRow",
+    "Trail",
+    "UnjudgedRow",
     "partition_of",
 ]
+
+
+class Trail(Protocol):
+    """What is known of followed mails: where links lead, and who fetched what."""
+
+    async def keep_links(self, rows: list[LinkRow]) -> None:
+        """Remember where links lead, before anybody can follow them; the last word counts."""
+        ...
+
+    async def link(self, mail_id: str, place: int) -> str | None: ...
+
+    async def accepted_at(self, mail_id: str) -> Instant | None:
+        """When a mail was handed over; None where it was not."""
+        ...
+
+    async def keep_hit(self, row: HitRow) -> None:
+        """Keep a hit until it is judged, and 30 days. Of a mail that is gone nothing is kept."""
+        ...
+
+    async def unjudged(self, limit: int) -> list[UnjudgedRow]:
+        """Hits without a verdict, the oldest first."""
+        ...
+
+    async def judge(self, rows: list[JudgedRow]) -> None:
+        """Keep verdicts; of a rating, agent and network are forgotten with it."""
+        ...
 
 
 class Store(Protocol):
@@ -108,9 +147,17 @@ class Store(Protocol):
         ...
 
     async def claim(
-        self, now: Instant, epoch: str, limit: int, lanes: tuple[int, ...], skip: frozenset[str]
+        self,
+        now: Instant,
+        epoch: str,
+        limit: int,
+        lanes: tuple[int, ...],
+        skip: frozenset[str],
+        paused: frozenset[str] = frozenset(),
     ) -> list[ClaimedRow]:
-        """Lease due rows of these lanes, by (lane, due, arrival), passing over `skip` domains."""
+        """Lease due rows of these lanes, by (lane, due, arrival), passing over the domains of
+        `skip` and the programmes of `paused`.
+        """
         ...
 
     async def submitting(self, bodies: list[tuple[str, bytes]], epoch: str) -> set[str]:
@@ -126,9 +173,27 @@ class Store(Protocol):
         ...
 
     async def next_send(
-        self, lanes: tuple[int, ...], skip: frozenset[str] = frozenset()
+        self,
+        lanes: tuple[int, ...],
+        skip: frozenset[str] = frozenset(),
+        paused: frozenset[str] = frozenset(),
     ) -> Instant | None:
-        """The earliest `due` among the queued rows of these lanes, passing over `skip` domains."""
+        """The earliest `due` among the queued rows of these lanes, passed over as by `claim`."""
+        ...
+
+    async def pauses(self) -> list[PauseRow]:
+        """What is stopped, the longest first."""
+        ...
+
+    async def pause(self, row: PauseRow) -> None: ...
+    async def resume(self, scope: PauseScope, name: str) -> bool:
+        """Let it go on; False where it was not stopped."""
+        ...
+
+    async def requeue(self, mail_id: str, now: Instant, not_after: Instant) -> bool:
+        """Give a mail that is dead or expired another chance, as if it were new; False where there
+        is no such mail, or it had a secret (lane 0), which is forgotten.
+        """
         ...
 
     async def unreported(self, limit: int) -> list[ReportRow]:
@@ -190,6 +255,10 @@ class Store(Protocol):
         """Forget that this address was suppressed, whatever the scope."""
         ...
 
+    # the web
+    @property
+    def trail(self) -> Trail: ...
+
     # start-up, console, keys
     async def tells(self) -> list[TellRow]: ...
     async def products(self) -> list[ProductRow]: ...
@@ -212,6 +281,10 @@ class Store(Protocol):
         """The encoded `Mail` of an outbox row, also after it is terminal; never with its secret."""
         ...
 
+    async def mail_of_provider(self, provider_id: str) -> str | None:
+        """The id of the mail that the other side calls so."""
+        ...
+
     async def size(self) -> StoreSize: ...
     async def last_at(self) -> Instant | None:
         """The instant of the newest turn; None before the first."""
@@ -230,8 +303,8 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: Instant, limit: int) -> int:
-        """Forget at most `limit` message ids seen before an instant, and return how many: the
-        caller repeats it while there are any, so that no commit waits long.
+        """Forget at most `limit` message ids, and as many hits, seen before an instant, and return
+        how many: the caller repeats it while there are any, so that no commit waits long.
         """
         ...
 

@@ -209,6 +209,7 @@ SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempt
 FROM outbox AS o INDEXED BY outbox_claim LEFT JOIN bodies AS b USING (arrival)
 WHERE o.state = 'queued' AND o.lane = :lane AND o.due <= :now
     AND o.domain NOT IN (SELECT value FROM json_each(:skip))
+    AND (:paused = '[]' OR o.programme NOT IN (SELECT value FROM json_each(:paused)))
 ORDER BY o.due, o.arrival LIMIT :limit;
 
 -- name: lease
@@ -238,7 +239,9 @@ UPDATE outbox SET
     response = CASE WHEN :settled_at IS NULL AND unwanted NOT NULL THEN unwanted ELSE :response END,
     due = CASE WHEN :state = 'queued' THEN :due ELSE due END,
     attempts = CASE WHEN :state = 'queued' THEN :attempts ELSE max(attempts, :attempts) END,
-    settled_at = CASE WHEN unwanted NOT NULL THEN :now ELSE :settled_at END
+    settled_at = CASE WHEN unwanted NOT NULL THEN :now ELSE :settled_at END,
+    bounce = :bounce,
+    provider_id = CASE WHEN :provider_id = '' THEN provider_id ELSE :provider_id END
 WHERE mail_id = :mail_id AND settled_at IS NULL;
 
 -- name: next_send
@@ -247,12 +250,31 @@ SELECT min((
     SELECT o.due FROM outbox AS o INDEXED BY outbox_claim
     WHERE o.state = 'queued' AND o.lane = wanted.value
         AND o.domain NOT IN (SELECT value FROM json_each(:skip))
+        AND (:paused = '[]' OR o.programme NOT IN (SELECT value FROM json_each(:paused)))
     ORDER BY o.due LIMIT 1
 )) FROM json_each(:lanes) AS wanted;
 
+-- name: pauses
+SELECT scope, name, reason, at FROM pauses ORDER BY at, scope, name;
+
+-- name: pause
+-- pause: again, it keeps its first instant
+INSERT INTO pauses (scope, name, reason, at) VALUES (:scope, :name, :reason, :at)
+ON CONFLICT (scope, name) DO UPDATE SET reason = excluded.reason;
+
+-- name: resume
+DELETE FROM pauses WHERE scope = :scope AND name = :name;
+
+-- name: requeue
+-- requeue: an operator gives a mail another chance; one with a secret has none, it is forgotten
+UPDATE outbox SET
+    state = 'queued', settled_at = NULL, reported = 0, unwanted = NULL, attempts = 0,
+    due = :now, not_after = max(not_after, :not_after), response = 'queued again by an operator'
+WHERE mail_id = :mail_id AND state IN ('dead', 'expired') AND lane > 0;
+
 -- name: unreported
 -- unreported: the delivery actor tells customers what became of their mails
-SELECT mail_id, customer_id, state, response, settled_at FROM outbox
+SELECT mail_id, customer_id, state, response, settled_at, bounce FROM outbox
 WHERE settled_at IS NOT NULL AND reported = 0 ORDER BY settled_at, arrival LIMIT :limit;
 
 -- name: limiter_state
@@ -338,6 +360,61 @@ DELETE FROM dedupe WHERE key IN (
     SELECT key FROM dedupe WHERE at < :before ORDER BY at, key LIMIT :limit
 );
 
+-- name: prune_hits
+-- prune
+DELETE FROM hits WHERE arrival IN (
+    SELECT arrival FROM hits WHERE at < :before ORDER BY at, arrival LIMIT :limit
+);
+
+-- name: set_link
+-- keep_links: delivery, before it hands a followed mail over
+INSERT OR REPLACE INTO links (mail_id, place, url) VALUES (:mail_id, :place, :url);
+
+-- name: link
+-- link: the web
+SELECT url FROM links WHERE mail_id = :mail_id AND place = :place;
+
+-- name: accepted_at
+-- accepted_at: the web
+SELECT settled_at FROM outbox
+WHERE mail_id = :mail_id AND state IN ('accepted', 'accepted_unknown');
+
+-- name: insert_hit
+-- keep_hit: the web
+INSERT INTO hits (mail_id, deed, place, at, agent, network, prefetch)
+SELECT :mail_id, :deed, :place, :at, :agent, :network, :prefetch
+WHERE EXISTS (SELECT 1 FROM outbox WHERE mail_id = :mail_id);
+
+-- name: unjudged
+-- unjudged: the judge of hits; two seconds and a minute are the rules' (ecrm/tracking.py)
+SELECT h.arrival, h.mail_id, o.customer_id, h.deed, h.place, h.at, h.agent, h.prefetch,
+    CASE WHEN o.state IN ('accepted', 'accepted_unknown') THEN o.settled_at END,
+    (
+        SELECT count(DISTINCT near.deed || near.place) FROM hits AS near
+        WHERE near.mail_id = h.mail_id AND near.deed <> 'opened'
+            AND near.at BETWEEN h.at - :together AND h.at + :together
+    ),
+    EXISTS (
+        SELECT 1 FROM hits AS near
+        WHERE near.mail_id = h.mail_id AND near.deed = 'clicked' AND near.place = :trap
+            AND near.at BETWEEN h.at - :together AND h.at + :together
+    ),
+    CASE WHEN h.network = '' THEN 1 ELSE (
+        SELECT count(DISTINCT near.mail_id) FROM hits AS near INDEXED BY hits_network
+        WHERE near.network = h.network AND near.network <> ''
+            AND near.at BETWEEN h.at - :crowd AND h.at + :crowd
+    ) END
+FROM hits AS h INDEXED BY hits_waiting CROSS JOIN outbox AS o ON o.mail_id = h.mail_id
+WHERE h.verdict IS NULL ORDER BY h.at, h.arrival LIMIT :limit;
+
+-- name: judge
+-- judge: the judge of hits
+UPDATE hits SET
+    verdict = :verdict, reason = :reason, rules = :rules,
+    agent = CASE deed WHEN 'rated' THEN '' ELSE agent END,
+    network = CASE deed WHEN 'rated' THEN '' ELSE network END
+WHERE arrival = :arrival;
+
 -- name: tells
 -- tells: the turn loop at start-up
 SELECT tell_id, customer_id, at, message FROM tells ORDER BY arrival;
@@ -387,6 +464,9 @@ ORDER BY arrival DESC LIMIT :limit;
 -- name: mail
 -- mail: the web pages and the console, which never see a secret
 SELECT coalesce(kept, mail) FROM outbox WHERE mail_id = :mail_id;
+
+-- name: mail_of_provider
+SELECT mail_id FROM outbox WHERE provider_id = :provider_id AND provider_id <> '' LIMIT 1;
 
 -- name: size
 -- size: the console

@@ -24,6 +24,8 @@ class Queued(msgspec.Struct):
     unwanted: str | None = None
     settled_at: Instant | None = None
     reported: bool = False
+    bounce: str = ""
+    provider_id: str = ""
     body: bytes | None = None
 
     @property
@@ -41,6 +43,7 @@ class Queued(msgspec.Struct):
 
     def settle(self, result: Settled, now: Instant) -> None:
         self.attempts = max(self.attempts, result.attempts)
+        self.bounce, self.provider_id = result.bounce, result.provider_id or self.provider_id
         if result.state in TERMINAL:
             self.finish(result.state, result.response, now)
         elif self.unwanted is not None:
@@ -54,6 +57,13 @@ class Queued(msgspec.Struct):
         self.state, self.response, self.epoch = state, response, ""
         self.settled_at, self.body = now, None
         self.row = msgspec.structs.replace(self.row, mail=self.shown_mail, kept=None)
+
+    def requeue(self, now: Instant, not_after: Instant) -> None:
+        self.state, self.due, self.attempts = "queued", now, 0
+        self.settled_at, self.reported, self.unwanted = None, False, None
+        self.response = "queued again by an operator"
+        until = max(self.row.not_after, not_after)
+        self.row = msgspec.structs.replace(self.row, not_after=until)
 
     def claimed(self) -> ClaimedRow:
         return ClaimedRow(

@@ -13,6 +13,7 @@ from zlib import crc32
 import msgspec
 
 from ecrm.moment import CustomerId, Instant, Seq
+from ecrm.tracking import Deed
 
 # delivery.md §1.2
 OutboxState = Literal[
@@ -101,13 +102,17 @@ class ClaimedRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):
-    """What became of one attempt. `due` is read where `state == "queued"`: try again then."""
+    """What became of one attempt. `due` is read where `state == "queued"`: try again then. `bounce`
+    is what a refusal says about the recipient, `provider_id` the other side's name for the mail.
+    """
 
     mail_id: str
     state: OutboxState
     response: str = ""
     due: Instant = Instant(0)
     attempts: int = 0
+    bounce: str = ""
+    provider_id: str = ""
 
 
 class ReportRow(msgspec.Struct, frozen=True, gc=False):
@@ -118,6 +123,7 @@ class ReportRow(msgspec.Struct, frozen=True, gc=False):
     state: OutboxState
     response: str
     settled_at: Instant
+    bounce: str = ""
 
 
 class DedupeRow(msgspec.Struct, frozen=True, gc=False):
@@ -226,6 +232,66 @@ class SuppressionRow(msgspec.Struct, frozen=True, gc=False):
     scope: Scope
     reason: str
     at: Instant
+
+
+PauseScope = Literal["all", "lane", "programme", "domain"]
+
+
+class PauseRow(msgspec.Struct, frozen=True, gc=False):
+    """What an operator has stopped: everything (`name` is empty), a lane by its number, a programme
+    or a domain by its name.
+    """
+
+    scope: PauseScope
+    name: str
+    reason: str
+    at: Instant
+
+
+class LinkRow(msgspec.Struct, frozen=True, gc=False):
+    """Where a followed link of a mail leads; `place` is its number in the mail."""
+
+    mail_id: str
+    place: int
+    url: str
+
+
+class HitRow(msgspec.Struct, frozen=True, gc=False):
+    """Something of a mail that was fetched: its picture, or the link at `place`."""
+
+    mail_id: str
+    deed: Deed
+    place: int
+    at: Instant
+    agent: str = ""
+    network: str = ""
+    prefetch: bool = False
+
+
+class UnjudgedRow(msgspec.Struct, frozen=True, gc=False):
+    """A hit without a verdict, with what was fetched around it (`tracking.Hit`)."""
+
+    arrival: int
+    mail_id: str
+    customer_id: CustomerId
+    deed: Deed
+    place: int
+    at: Instant
+    agent: str
+    prefetch: bool
+    accepted_at: Instant | None
+    together: int
+    trapped: bool
+    crowd: int
+
+
+class JudgedRow(msgspec.Struct, frozen=True, gc=False):
+    """The verdict on a hit, its reason, and the version of the rules."""
+
+    arrival: int
+    verdict: str
+    reason: str
+    rules: int
 
 
 class KeyRow(msgspec.Struct, frozen=True, gc=False):

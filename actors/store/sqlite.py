@@ -39,6 +39,8 @@ from actors.store.rows import (
     KeyRow,
     Life,
     OutboxState,
+    PauseRow,
+    PauseScope,
     ProductRow,
     QuarantineRow,
     QueueCount,
@@ -49,6 +51,7 @@ from actors.store.rows import (
     TellRow,
 )
 from actors.store.statements import Value
+from actors.store.tracks import Trail
 from actors.store.transactions import Params, Row, Work
 from ecrm import errors
 from ecrm.moment import NEVER, CustomerId, Instant, Seq
@@ -108,6 +111,7 @@ class SqliteStore:
         self._now = now
         self._lock = trio.Lock()
         self._closed = False
+        self.trail = Trail(self._lone, self._whole)
 
     async def close(self) -> None:
         """Bring the log into the file and give it free; later calls raise StoreBroken."""
@@ -136,9 +140,16 @@ class SqliteStore:
         return await self._whole(partial(transactions.reclaim, epoch))
 
     async def claim(
-        self, now: Instant, epoch: str, limit: int, lanes: tuple[int, ...], skip: frozenset[str]
+        self,
+        now: Instant,
+        epoch: str,
+        limit: int,
+        lanes: tuple[int, ...],
+        skip: frozenset[str],
+        paused: frozenset[str] = frozenset(),
     ) -> list[ClaimedRow]:
-        return await self._whole(partial(transactions.claim, now, epoch, limit, lanes, skip))
+        claiming = partial(transactions.claim, now, epoch, limit, lanes, skip, paused)
+        return await self._whole(claiming)
 
     async def submitting(self, bodies: list[tuple[str, bytes]], epoch: str) -> set[str]:
         return await self._whole(partial(transactions.submitting, dict(bodies), epoch))
@@ -147,12 +158,28 @@ class SqliteStore:
         await self._write("settle", [_settling(row, now) for row in results])
 
     async def next_send(
-        self, lanes: tuple[int, ...], skip: frozenset[str] = frozenset()
+        self,
+        lanes: tuple[int, ...],
+        skip: frozenset[str] = frozenset(),
+        paused: frozenset[str] = frozenset(),
     ) -> Instant | None:
-        listed = {"lanes": lanes, "skip": sorted(skip)}
+        listed = {"lanes": lanes, "skip": sorted(skip), "paused": sorted(paused)}
         params = {name: msgspec.json.encode(values).decode() for name, values in listed.items()}
         [(due,)] = await self._rows("next_send", **params)
         return None if due is None else Instant(due)
+
+    async def pauses(self) -> list[PauseRow]:
+        return [PauseRow(*row) for row in await self._rows("pauses")]
+
+    async def pause(self, row: PauseRow) -> None:
+        await self._write("pause", [msgspec.structs.asdict(row)])
+
+    async def resume(self, scope: PauseScope, name: str) -> bool:
+        return await self._write("resume", [{"scope": scope, "name": name}]) > 0
+
+    async def requeue(self, mail_id: str, now: Instant, not_after: Instant) -> bool:
+        params: Params = {"mail_id": mail_id, "now": now, "not_after": not_after}
+        return await self._write("requeue", [params]) > 0
 
     async def unreported(self, limit: int) -> list[ReportRow]:
         return [ReportRow(*row) for row in await self._rows("unreported", limit=limit)]
@@ -239,6 +266,10 @@ class SqliteStore:
         rows = await self._rows("mail", mail_id=mail_id)
         return bytes(rows[0][0]) if rows else None
 
+    async def mail_of_provider(self, provider_id: str) -> str | None:
+        rows = await self._rows("mail_of_provider", provider_id=provider_id)
+        return str(rows[0][0]) if rows else None
+
     async def size(self) -> StoreSize:
         [row] = await self._rows("size")
         return StoreSize(*row)
@@ -257,7 +288,9 @@ class SqliteStore:
         return [QuarantineRow(*row) for row in await self._rows("quarantined", limit=limit)]
 
     async def prune(self, before: Instant, limit: int) -> int:
-        return await self._write("prune", [{"before": before, "limit": limit}])
+        old: list[Params] = [{"before": before, "limit": limit}]
+        work = partial(transactions.write, [("prune", old), ("prune_hits", old)])
+        return await self._whole(work)
 
     async def secret(self, name: str) -> bytes:
         return await self._whole(partial(transactions.secret, f"secret:{name}"))

@@ -237,14 +237,15 @@ async def claim(
     limit: int,
     lanes: tuple[int, ...],
     skip: frozenset[str],
+    paused: frozenset[str],
     db: Connection,
 ) -> list[ClaimedRow]:
     """Lane by lane: so that each walks the index in its order, and stops at the limit."""
     claimed: list[ClaimedRow] = []
-    passed = msgspec.json.encode(sorted(skip)).decode()
+    passed, still = (msgspec.json.encode(sorted(names)).decode() for names in (skip, paused))
     for lane in sorted(set(lanes)):
         left = limit - len(claimed)
-        params: Params = {"now": now, "lane": lane, "skip": passed, "limit": left}
+        params: Params = {"now": now, "lane": lane, "skip": passed, "paused": still, "limit": left}
         claimed += [_claimed(row) for row in await rows("claimable", params, db)]
         if len(claimed) == limit:
             break

@@ -20,6 +20,8 @@ from ecrm.mail import Mail
 
 class Maildir:
     name = "maildir"
+    lines = 2
+    lot = 64
 
     def __init__(self, folder: Path, outside: Outside) -> None:
         """Make the folders. Raises `Misconfigured` where that cannot be done."""

@@ -22,7 +22,7 @@ from actors.compose import Composer, Message
 from actors.templates import Templates
 from ecrm import errors, links
 from ecrm.links import Link, LinkKey, LinkKeys
-from ecrm.mail import Mail, Proposal, Relation, ShownLine, ShownOffer, ShownPerson
+from ecrm.mail import MARKETING, Mail, Proposal, Relation, ShownLine, ShownOffer, ShownPerson
 from ecrm.moment import Instant, parse_instant
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +31,10 @@ KEYS = LinkKeys(LinkKey(1, b"the key of the reference mails.."))
 TEMPLATES = Templates(ROOT / "templates", samples.SHOP)
 COMPOSER = Composer(TEMPLATES, samples.SHOP, samples.SETTINGS, KEYS)
 CART, ORDER = "cart/reminder", "confirmation/confirmed"
+TODAY = ShownOffer("MARS7-Q2KXN", 10, samples.TONIGHT)
+THIS_WEEK = ShownOffer("MARS7-Q2KXN", 15, samples.NEXT_WEEK, today=False)
+MONEY = ShownOffer("MARS7-Q2KXN", 0, samples.NEXT_WEEK, 1500, 12000, "EUR", today=False)
+OFFERS = [TODAY, THIS_WEEK, MONEY]
 
 
 def changed(mail: Mail, **changes) -> Mail:
@@ -100,6 +104,10 @@ def proposed(relation: Relation, because: str = "La lampe", **more) -> str:
     mail = samples.sample("newsletter/news")
     message = COMPOSER.compose(with_values(mail, cart=None, viewed=(), proposals=(proposal,)))
     return message.text.partition("Nous avons pensé à vous\n\n")[2].partition("\n\n")[0]
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
 
 
 def tokens(text: str, path: str) -> list[str]:
@@ -270,6 +278,20 @@ def test_promotion_in_a_confirmation_needs_consent_and_offers_a_way_out():
     assert not tokens(promoted(False), "p")
 
 
+def test_a_confirmation_speaks_of_the_next_order_where_something_is_used_up():
+    def said(promote: bool, recurring: bool) -> bool:
+        mail = with_values(samples.sample(ORDER), promote=promote)
+        order = changed(mail.values.order, recurring=recurring)
+        message = COMPOSER.compose(with_values(mail, order=order))
+        found = {"Quand il n’y en aura plus" in part for part in (message.text, message.html)}
+        assert len(found) == 1
+        return found.pop()
+
+    assert said(promote=True, recurring=True)
+    assert not said(promote=True, recurring=False)
+    assert not said(promote=False, recurring=True)
+
+
 def test_marketing_shows_its_ways_out_and_a_transactional_mail_has_none():
     for lane in (2, 3):
         message = made(CART, lane=lane)
@@ -352,6 +374,12 @@ def test_an_offer_until_midnight_is_valid_on_the_day_before():
     assert "jeudi 5 mars 2026, jusqu\u2019à 20:59" in until("2026-03-05T20:00:00Z")
 
 
+@pytest.mark.parametrize("name", TEMPLATES.names)
+@pytest.mark.parametrize("locale", sorted(WORDS))
+def test_a_subject_can_be_read_to_its_end(name, locale):
+    assert len(made(name, locale=locale).subject) <= 60
+
+
 def test_a_subject_stays_one_clean_line():
     mail = samples.sample(ORDER)
     order = changed(mail.values.order, order_id="10\r\nBcc: x@y.z\x00\u2028 28")
@@ -422,33 +450,100 @@ def test_a_mail_in_the_wrong_language_would_be_noticed():
 @pytest.mark.parametrize(
     ("offer", "shown"),
     [
+        (TODAY, ["−10 %", "valable aujourd’hui seulement, jeudi 5 mars 2026, jusqu’à 23:59"]),
+        (THIS_WEEK, ["−15 %", "valable jusqu’au jeudi 12 mars 2026, 23:59"]),
         (
-            ShownOffer("CODE", 10, samples.TONIGHT),
-            [
-                "−10 % avec le code CODE",
-                "valable aujourd’hui seulement, jeudi 5 mars 2026, jusqu’à 23:59",
-            ],
-        ),
-        (
-            ShownOffer("CODE", 15, samples.NEXT_WEEK, today=False),
-            ["−15 % avec le code CODE", "valable jusqu’au jeudi 12 mars 2026, 23:59"],
-        ),
-        (
-            ShownOffer("CODE", 0, samples.NEXT_WEEK, 1500, 12000, "EUR", today=False),
-            [
-                "−15,00 € avec le code CODE",
-                "dès 120,00 € d’achat",
-                "valable jusqu’au jeudi 12 mars 2026, 23:59",
-            ],
+            MONEY,
+            ["−15,00 €", "dès 120,00 € d’achat", "valable jusqu’au jeudi 12 mars 2026, 23:59"],
         ),
     ],
 )
 def test_an_offer_says_what_it_takes_off_from_which_sum_and_until_when(offer, shown):
     message = COMPOSER.compose(with_values(samples.sample("cart/offer"), offer=offer))
-    text = message.text.replace("\u00a0", " ")
-    assert [line[2:] for line in text.splitlines() if line.startswith("* ")] == shown
-    for part in shown:
-        assert part.partition(" avec")[0] in message.html.replace("\u00a0", " ")
+    worth, *sums, until = shown
+    assert [line[2:] for line in plain(message.text).splitlines() if line[:2] == "* "] == [
+        f"{worth} avec le code MARS7-Q2KXN",
+        *sums,
+        "à saisir au moment de payer",
+        until,
+    ]
+    seen = plain(" ".join(Visible(message.html).words))
+    for part in (*shown[:-1], *until.split("seulement, "), "MARS7-Q2KXN"):
+        assert part in seen
+
+
+@pytest.mark.parametrize("template", ["cart/offer", "cart/offer-security", "cart/offer-promotion"])
+@pytest.mark.parametrize("offer", OFFERS)
+def test_an_offer_in_a_subject_is_in_its_own_terms_and_of_today_only_where_it_is(template, offer):
+    mail = with_values(samples.sample(template), offer=offer)
+    subject = plain(COMPOSER.compose(mail).subject)
+    assert ("−15,00 €" if offer.amount else f"−{offer.percent} %") in subject
+    assert ("ujourd’hui" in subject) == offer.today
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in TEMPLATES.names if samples.SHOWN[n].mail_class == MARKETING]
+)
+@pytest.mark.parametrize("locale", sorted(WORDS))
+def test_a_marketing_mail_that_has_an_offer_shows_its_code(name, locale):
+    message = COMPOSER.compose(with_values(samples.sample(name, locale=locale), offer=MONEY))
+    for part in (message.text, message.html):
+        assert part.count(MONEY.code) == 1
+
+
+def test_a_thank_you_with_an_offer_does_not_say_that_there_is_nothing_to_buy():
+    mail = samples.sample("thanks/thanks")
+    assert "Rien à acheter" in COMPOSER.compose(mail).text
+    assert "Rien à acheter" not in COMPOSER.compose(with_values(mail, offer=TODAY)).text
+
+
+@pytest.mark.parametrize("template", ["cart/offer", "cart/offer-security", "cart/offer-promotion"])
+def test_a_cart_costs_so_much_without_the_code_and_so_much_with_it(template):
+    message = COMPOSER.compose(with_values(samples.sample(template), offer=TODAY))
+    assert "Total : 150,50 €\nAvec votre code : 135,45 €\n" in plain(message.text)
+    seen = plain(" ".join(Visible(message.html).words))
+    assert re.search(r"Total +avant la remise :  *150,50 € +Avec votre code +135,45 €", seen)
+    assert re.search(r"line-through[^>]*>150,50\s€</span>", message.html)
+
+
+def test_a_cart_that_the_code_does_not_reach_has_one_total():
+    beyond = changed(MONEY, minimum=150_51)
+    for mail in (
+        samples.sample(CART),
+        with_values(samples.sample("cart/offer"), offer=beyond),
+        with_values(samples.sample("cart/offer"), offer=changed(MONEY, currency="USD")),
+    ):
+        message = COMPOSER.compose(mail)
+        assert "Total : 150,50 €\n" in plain(message.text)
+        assert "Avec votre code" not in message.text + message.html
+        assert "line-through" not in message.html
+
+
+@pytest.mark.parametrize(
+    "template", ["nursing/promotion", "nursing/second", "affinity/suggestions"]
+)
+def test_a_product_costs_so_much_without_a_code_in_percent_and_so_much_with_it(template):
+    proposal = Proposal("g1", "affinity", "", "Un article", 1290, "EUR")
+    mail = with_values(samples.sample(template), proposals=(proposal,), offer=THIS_WEEK)
+    message = COMPOSER.compose(mail)
+    assert "- Un article – 12,90 €, avec votre code : 10,97 €\n" in plain(message.text)
+    seen = plain(" ".join(Visible(message.html).words))
+    assert re.search(r"avant la remise :  *12,90 € +10,97 € +avec votre code", seen)
+
+
+def test_a_sum_of_money_is_not_taken_off_each_product():
+    proposal = Proposal("g1", "affinity", "", "Un article", 12900, "EUR")
+    mail = with_values(samples.sample("nursing/promotion"), proposals=(proposal,), offer=MONEY)
+    message = COMPOSER.compose(mail)
+    assert "- Un article – 129,00 €\n" in plain(message.text)
+    assert "line-through" not in message.html
+
+
+def test_a_new_edition_costs_its_owners_less():
+    mail = samples.sample("edition/released")
+    message = COMPOSER.compose(with_values(mail, offer=changed(MONEY, amount=200, minimum=0)))
+    assert "13,50 €, avec votre code : 11,50 €\n" in plain(message.text)
+    assert re.search(r"line-through[^>]*>13,50\s€</span> <strong>11,50\s€", message.html)
 
 
 @pytest.mark.parametrize(
@@ -495,6 +590,9 @@ def test_no_more_than_six_products_are_proposed():
         ("digest/digest", "Vous recevez ce message parce que vous avez demandé", "pv"),
         ("invitation/invitation", "Anne nous a demandé de vous écrire une seule fois", "u"),
         ("verification/code", "Vous recevez ce message parce qu’il concerne votre compte", ""),
+        ("reset/link", "Vous recevez ce message parce qu’il concerne votre compte", ""),
+        ("farewell/deleted", "Vous recevez ce message parce qu’il concerne votre compte", ""),
+        ("support-news/update", "Vous recevez ce message parce que vous participez à une", "v"),
     ],
 )
 def test_a_footer_says_why_one_has_this_mail_and_shows_the_ways_that_fit(name, said, ways):
@@ -502,6 +600,26 @@ def test_a_footer_says_why_one_has_this_mail_and_shows_the_ways_that_fit(name, s
     for part in (message.text, message.html):
         assert said in part
         assert "".join(path for path in "puv" if tokens(part, path)) == ways
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "title"),
+    [
+        ("parcel/arrived", "Pas satisfaisant", "Très satisfaisant", "Notre boutique"),
+        ("support-survey/survey", "Pas satisfaisant", "Très satisfaisant", "Notre réponse"),
+        ("question/question", "Pas utiles", "Très utiles", "Nos messages"),
+    ],
+)
+def test_a_rating_says_what_is_rated_and_what_the_ends_mean(name, low, high, title):
+    message = made(name)
+    assert f"1/5 ({low})" in message.text
+    assert f"5/5 ({high})" in message.text
+    titles = re.findall(r'<a [^>]*title="([^"]*)"', plain(message.html))
+    assert titles == [
+        f"{title} : 1/5 ({low})",
+        *(f"{title} : {score}/5" for score in (2, 3, 4)),
+        f"{title} : 5/5 ({high})",
+    ]
 
 
 def test_an_answer_in_one_click_names_the_choice():

@@ -48,7 +48,8 @@ async def knows(house, user):
 
 def bought(house):
     return sorted(
-        (row.customer_id, row.order_id, row.product_id) for row in house.store._ledger._bought.values()
+        (row.customer_id, row.order_id, row.product_id)
+        for row in house.store._ledger._bought.values()
     )
 
 

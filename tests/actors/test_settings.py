@@ -103,8 +103,8 @@ def test_what_a_file_says_stands(load):
     assert loaded.mail.links_url == "https://mail.tea.example"
     assert loaded.mail.from_marketing == "News <news@tea.example>"
     assert (loaded.database, loaded.maildir) == (Path("tea.db"), Path("tea-mail"))
-    assert loaded.rate == limit(5)
-    assert loaded.per_domain == {"orange.fr": limit(0.5)}
+    assert loaded.delivery.limit == limit(5)
+    assert loaded.delivery.limits == {"orange.fr": limit(0.5)}
     assert loaded.limits == Limits(1, days(2), Quiet(LocalTime(20, 30), LocalTime(9, 15)))
 
 
@@ -113,8 +113,8 @@ def test_no_quiet_hours_are_none(load):
 
 
 def test_what_does_nothing_is_said_aloud(load):
-    loaded = load('[delivery]\nper_domain = { "orange.fr" = { connections = 2 } }')
-    assert loaded.idle == ("delivery.per_domain connections do nothing with a Maildir",)
+    loaded = load('[mail]\nreturn_path_domain = "bounces.tea.example"')
+    assert loaded.idle == ("mail.return_path_domain does nothing with a Maildir",)
 
 
 # Keys.
@@ -345,7 +345,7 @@ async def test_what_is_changed_takes_effect(autojump_clock, tmp_path, load):
         ("[programmes.cart.steps.offer]\noffer = { percent = 0 }", "programmes.cart.steps.offer.offer.percent: Expected `int` >= 1"),
         ('[delivery.per_domain."orange.fr"]\nconnections = 0', "delivery.per_domain.orange.fr.connections: Expected `int` >= 1"),
         ('[delivery]\ntransport = "pigeon"', "delivery.transport: Invalid enum value 'pigeon': write 'maildir' or"),
-        ('[delivery]\ntransport = "smtp"', "delivery.transport: 'smtp' is not there yet in this release: write \"maildir\""),
+        ('[delivery]\ntransport = "smtp"', "delivery.smtp.host: name the server that takes the mails"),
         ("[delivery]\nrate_per_second = 0", "delivery.rate_per_second: 0.0 mails a second are no rate: write a number above 0"),
         ("[delivery]\nrate_per_second = inf", "delivery.rate_per_second: inf mails a second are no rate"),
         ('[delivery.per_domain."a.fr"]\nrate_per_second = -1', "delivery.per_domain.a.fr: -1.0 mails"),

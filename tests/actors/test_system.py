@@ -572,7 +572,11 @@ async def test_a_secret_is_in_the_queue_until_the_mail_is_settled_and_nowhere_el
     await house.system.round()
     [queued] = house.outbox()
     wanted, kept = mail.decode(queued.row.mail), mail.decode(queued.row.kept)
-    assert (wanted.kind, wanted.values.code.code, kept.values.code.code) == ("k29", "314159", events.HIDDEN)
+    assert (wanted.kind, wanted.values.code.code, kept.values.code.code) == (
+        "k29",
+        "314159",
+        events.HIDDEN,
+    )
     assert await house.store.mail(wanted.mail_id) == queued.row.kept
     await house.store.settle(START, [Settled(wanted.mail_id, "accepted")])
     [queued] = house.outbox()

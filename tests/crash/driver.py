@@ -28,6 +28,7 @@ from actors.clock import WarpClock
 from actors.outside import open_outside
 from actors.store.sqlite import open_store
 from ecrm.delivery.limiter import limit
+from ecrm.delivery.policy import Policy
 from ecrm.moment import Instant
 
 SECRET, OPERATOR = "sk_crash", "ok_crash"
@@ -81,7 +82,7 @@ def configured(folder):
     )
     loaded = settings.load(Path("no-such.toml"), folder, {})
     # Fast enough that no instant of the load waits for its rate.
-    return msgspec.structs.replace(loaded, keys=keys, rate=limit(10_000))
+    return msgspec.structs.replace(loaded, keys=keys, delivery=Policy(limit(10_000)))
 
 
 async def serve(folder, start, step):

@@ -254,6 +254,7 @@ def test_every_reading_has_a_value_for_a_customer_nobody_knows():
         "series.current": False,
         "series.disliked": False,
         "appointment.kind": "",
+        "digest.notices": 0,
         "invitations.today": 0,
         "invitation.again": False,
     }

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
-from ecrm import effects, facts, messages
-from ecrm.moment import SECOND, Duration, days, hours, minutes
+from ecrm import customer, effects, facts, messages, request
+from ecrm.matters import Code
+from ecrm.moment import SECOND, Duration, Instant, days, hours, minutes, moment_of
+from ecrm.state import Enrolment
 from proto import events
 from tests.lives import Life, Withheld
 
@@ -97,6 +100,19 @@ def test_a_code_for_nobody_waits_for_no_address():
     assert life.withheld == [Withheld("verification/code", "missing_data")]
     assert life.alarm is None
     assert life.identify().mails == []
+
+
+def test_a_secret_that_was_not_told_in_this_very_turn_is_not_guessed():
+    life = living("verification")
+    matter = Code("•••", Instant(life.now + minutes(5)))
+    stay = Enrolment("verification", life.now, "", {}, {}, "code", life.now, 0, matter)
+    life.state = replace(
+        life.state, enrolments={"verification": stay}, timers={"verification": life.now}
+    )
+    moment = moment_of(life.state.customer_id, life.state.seq, life.now)
+    decided = customer.decide(life.rules, life.state, messages.Tick(), moment)
+    (withheld,) = [fact for fact in decided if isinstance(fact, facts.MailWithheld)]
+    assert (withheld.reason, withheld.detail) == ("missing_data", request.FORGOTTEN)
 
 
 # Login (k33)

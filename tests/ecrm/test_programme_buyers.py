@@ -346,6 +346,13 @@ def test_who_sent_the_earlier_one_back_hears_nothing():
     assert owner().tell(REFUNDED).is_told_of(RELEASE).mails == []
 
 
+def test_who_has_no_address_hears_nothing_and_nothing_happens():
+    life = Life(only=("edition", "newsletter")).shop_has(SEASON_9).tell(bought("s9")).consents()
+    before = len(life.facts)
+    life.is_told_of(RELEASE).is_told_of(NEWS)
+    assert life.facts[before:] == []
+
+
 @pytest.mark.parametrize(("rating", "told"), [(1, []), (2, []), (3, ["k24"]), (5, ["k24"])])
 def test_who_was_not_happy_with_the_earlier_one_is_left_alone(rating, told):
     life = owner().tell(reviewed("s9", rating)).is_told_of(RELEASE)

@@ -14,8 +14,11 @@ from ecrm.programme import (
     MailStep,
     after,
     again,
+    before,
+    cycle,
     due_of,
     earliest,
+    gathered,
     latest,
     local,
     mail,
@@ -99,6 +102,13 @@ def test_the_clocks_of_a_programme_are_those_its_steps_count_from():
         (again(), "again"),
         (again(days(7)), "again 7d after the last stay"),
         (local("09:30"), "09:30"),
+        (before(days(1)), "1d before it begins"),
+        (cycle(days(30), least=days(7)), "after the product's cycle, usually 30d"),
+        (
+            cycle(days(30), least=days(7), more=days(21)),
+            "21d after the product's cycle, usually 30d",
+        ),
+        (gathered("08:00"), "at 08:00 of the day, Monday or first of the month"),
     ],
 )
 def test_a_programme_can_be_printed(said, words):
@@ -175,6 +185,15 @@ def test_a_trigger_is_heard_by_all_who_listen_in_order_of_priority():
     ]
     assert [one.name for one in rules.leaving["Order Paid"]] == ["payment", "welcome"]
     assert [one.name for one in rules.counting["Product Added"]] == ["cart"]
+
+
+def test_what_a_turn_may_propose_is_of_what_begins_by_it_and_of_what_is_due():
+    rules = Rules(shop())
+    assert rules.relations(["Order Paid"], []) >= {"services", "complements"}
+    assert rules.relations(["Login Attempted"], ["affinity"]) == {
+        "affinity", "bought_with", "same_creator",
+    }  # fmt: skip
+    assert rules.relations(["Login Attempted", "Doorbell"], ["login", "gone"]) == set()
 
 
 # The programmes of the house

@@ -456,6 +456,13 @@ def test_a_guest_who_gives_an_address_is_still_owed_the_confirmation():
     assert [sent.kind for sent in known.mails] == ["k11"]
 
 
+def test_what_a_guest_was_owed_by_a_programme_that_is_switched_off_is_not_taken_over():
+    guest = Life(customer_id="visitor:v1", start="2026-06-01 10:00")
+    guest.tell(events.OrderPaid(order_id="o1", total=10, currency="EUR"))
+    ana = Life(customer_id="ana", start="2026-06-01 10:00", only=("cart",)).identify()
+    assert guest.becomes(ana).state.enrolments == {}
+
+
 def test_two_stays_begun_at_the_same_instant_send_two_mails():
     life = Life(start="2026-06-01 10:00").identify().consents()
     at = life.now

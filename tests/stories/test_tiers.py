@@ -204,7 +204,7 @@ async def test_the_question_can_be_answered_by_a_click(autojump_clock, world):
     await opened(world)
     await world.until("2026-09-16 10:00")
     text = text_of(world.letter("k26"))
-    for answer in ("Once a week", "Once a month", "Only about my orders", "5/5 (Very satisfied)"):
+    for answer in ("Once a week", "Once a month", "Only about my orders", "5/5 (Very useful)"):
         assert f"{answer}: http" in text
 
 

@@ -76,3 +76,17 @@ CREATE TRIGGER outbox_leaves AFTER DELETE ON outbox BEGIN
 END;
 
 CREATE INDEX quarantine_customer ON quarantine (customer_id);
+
+-- What an operator has stopped: a mail that any of these names stays queued until it is gone.
+CREATE TABLE pauses (
+    scope TEXT NOT NULL,
+    name TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (scope, name)
+) WITHOUT ROWID;
+
+-- What a refusal says about the recipient (hard, soft, block), and the provider's own name for it.
+ALTER TABLE outbox ADD COLUMN bounce TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN provider_id TEXT NOT NULL DEFAULT '';
+CREATE INDEX outbox_provider ON outbox (provider_id) WHERE provider_id <> '';

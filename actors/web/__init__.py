@@ -1,0 +1,1 @@
+"""The web: pages for the recipients of mails, on Quart-Trio; blueprints, one for each concern."""

@@ -1,0 +1,33 @@
+"""The site: all the pages of the service on one desk, and the judge of what is seen of mails.
+
+Other blueprints (an API, a demo shop, a console) are added to the list here.
+"""
+
+from __future__ import annotations
+
+from actors.system import System
+from actors.web import app
+from actors.web.answers import Answers
+from actors.web.desk import Desk
+from actors.web.judge import Judge
+from actors.web.leaving import Leaving
+from actors.web.look import Look
+from actors.web.mine import Mine
+from actors.web.preferences import Preferences
+from actors.web.tracks import Tracks
+
+
+class Site:
+    def __init__(self, desk: Desk, look: Look, system: System) -> None:
+        self.judge = Judge(desk, system.intake)
+        tracks = Tracks(desk, self.judge)
+        self.app = app.make(
+            look,
+            [
+                tracks.blueprint(),
+                Leaving(desk, look).blueprint(),
+                Preferences(desk, look).blueprint(),
+                Mine(desk, look).blueprint(),
+                Answers(desk, look, tracks).blueprint(),
+            ],
+        )

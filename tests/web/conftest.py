@@ -1,0 +1,14 @@
+"""Pages take the same world as stories: the real turn loop, SQLite and mails, on a virtual clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.worlds import open_world
+
+
+@pytest.fixture
+async def world(tmp_path, autojump_clock):
+    """Monday 2 March 2026, ten in the morning in Paris."""
+    async with open_world(tmp_path, autojump_clock) as world:
+        yield world
