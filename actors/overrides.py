@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from actors import mistakes
 from actors.mistakes import Section, value
-from ecrm import calendar, condition, moment, offers, programme, programmes
+from ecrm import calendar, condition, delays, moment, offers, programme, programmes
 from ecrm.errors import Misconfigured
 from ecrm.money import minor_units
 from ecrm.programme import MailStep, Programme, Step
@@ -96,9 +96,9 @@ def _changed_step(where: str, step: Step, section: StepSection, currency: str) -
         changes["delay"] = _delay(f"{where}.after", step.delay, section.after)
     if section.at is not None:
         at = value(f"{where}.at", calendar.parse_local_time, section.at)
-        if isinstance(step.delay, programme.Gathered):
+        if isinstance(step.delay, delays.Gathered):
             # The end of the period itself moves; the next such time after it may be a day late.
-            changes["delay"] = programme.Gathered(at)
+            changes["delay"] = delays.Gathered(at)
         else:
             changes["at"] = at
     if section.when is not None:
@@ -138,10 +138,10 @@ def _late(text: str) -> programme.Late:
     return programme.skip(moment.parse_duration(words[2]))
 
 
-def _delay(where: str, delay: programme.Delay, given: str | dict[str, str]) -> programme.Delay:
+def _delay(where: str, delay: delays.Delay, given: str | dict[str, str]) -> delays.Delay:
     if isinstance(given, str):
         return _spanned(delay, value(where, moment.parse_duration, given), where)
-    if not isinstance(delay, programme.Clocked):
+    if not isinstance(delay, delays.Clocked):
         raise Misconfigured(f'{where}: it counts from one beginning: write "3d"')
     options = {option.since: option for option in delay.clocks}
     for clock, text in given.items():
@@ -151,23 +151,23 @@ def _delay(where: str, delay: programme.Delay, given: str | dict[str, str]) -> p
             )
         span = value(f"{where}.{clock}", moment.parse_duration, text)
         options[clock] = replace(options[clock], span=span)
-    if isinstance(delay, programme.After):
+    if isinstance(delay, delays.After):
         return options[delay.since]
     return replace(delay, options=tuple(options.values()))
 
 
-def _spanned(delay: programme.Delay, span: moment.Duration, where: str) -> programme.Delay:
+def _spanned(delay: delays.Delay, span: moment.Duration, where: str) -> delays.Delay:
     """The same delay with another span: of all its clocks, before its date, or where no product
     says how long it lasts.
     """
     match delay:
-        case programme.After() | programme.Before():
+        case delays.After() | delays.Before():
             return replace(delay, span=span)
-        case programme.Earliest(options) | programme.Latest(options):
+        case delays.Earliest(options) | delays.Latest(options):
             return replace(delay, options=tuple(replace(one, span=span) for one in options))
-        case programme.Cycle():
+        case delays.Cycle():
             return replace(delay, usual=span)
-        case programme.Gathered():
+        case delays.Gathered():
             raise Misconfigured(f"{where}: a digest goes when its period ends: set `at`")
         case _:
             assert_never(delay)

@@ -21,6 +21,7 @@ from typing import Final
 
 import structlog
 
+from actors.batch import Batch, journal_row, outbox_row
 from actors.broadcast import Announcer, Launch
 from actors.catalogue import Catalogue
 from actors.clock import Clock, Nudged
@@ -29,9 +30,9 @@ from actors.ledger import Ledger
 from actors.slot import NOT_WORTH_A_ROW, SNAPSHOT_EVERY, Slot, recover
 from actors.store import port
 from actors.surroundings import around
-from ecrm import customer, effects, facts, mail, messages, moment
+from ecrm import customer, effects, messages, moment
 from ecrm.errors import Held, Rejected, StoreBroken
-from ecrm.moment import CustomerId, Instant, Seq
+from ecrm.moment import CustomerId, Instant
 from ecrm.rules import Rules
 from ecrm.state import VISITOR, State
 from proto import envelope, events, notices
@@ -54,23 +55,6 @@ VERSION: Final = "0.1.0"
 
 # The one life of what concerns everybody: releases of products, campaigns.
 SHOP: Final = CustomerId("shop:")
-
-
-class Batch:
-    """What one round of the loop makes: the rows to commit, and whom to answer after."""
-
-    def __init__(self) -> None:
-        self.rows = port.Commit()
-        self.slots: set[CustomerId] = set()
-        self.answers: list[tuple[Item, Answer]] = []
-        self.tells: list[tuple[port.TellRow, messages.Inward]] = []
-        self.notices: list[notices.Notice] = []
-        self.turns: list[tuple[CustomerId, customer.Facts]] = []
-        self.seen: dict[bytes, Answer] = {}
-
-    @property
-    def is_empty(self) -> bool:
-        return not any(getattr(self.rows, name) for name in self.rows.__struct_fields__)
 
 
 class System:
@@ -247,7 +231,7 @@ class System:
         now = max(now, slot.state.now)
         try:
             taken = self._decide(message, slot.state, now)
-            row = _journal_row(item, slot.state.seq, taken) if taken.facts else None
+            row = journal_row(item, slot.state.seq, taken) if taken.facts else None
         except Exception as error:  # noqa: BLE001 - whatever a decision raises is poison (law 8)
             return self._quarantine(item, batch, now, error)
         self.turns += 1
@@ -308,7 +292,7 @@ class System:
     def _ask(self, effect: effects.Effect, name: str, now: Instant, batch: Batch) -> None:
         match effect:
             case effects.Send(wanted, kept):
-                batch.rows.outbox.append(_outbox_row(wanted, kept))
+                batch.rows.outbox.append(outbox_row(wanted, kept))
             case effects.Erase(customer_ids):
                 batch.rows.erase += customer_ids
             case effects.Cancel(mail_id, why):
@@ -429,31 +413,3 @@ def _customer_of(message: envelope.Message) -> CustomerId:
     if message.user_id:
         return CustomerId(message.user_id)
     return CustomerId(f"{VISITOR}{message.anonymous_id}" if message.anonymous_id else SHOP)
-
-
-def _journal_row(item: Item, seq: Seq, taken: customer.Taken) -> port.JournalRow:
-    return port.JournalRow(
-        customer_id=item.customer_id,
-        seq=seq,
-        count=len(taken.facts),
-        at=taken.after.now,
-        message=messages.encode(item.message),
-        facts=facts.encode(taken.facts),
-    )
-
-
-def _outbox_row(wanted: mail.Mail, kept: mail.Mail | None) -> port.OutboxRow:
-    return port.OutboxRow(
-        mail_id=wanted.mail_id,
-        customer_id=wanted.customer_id,
-        kind=wanted.kind,
-        programme=wanted.programme,
-        step=wanted.step,
-        lane=wanted.lane,
-        domain=wanted.to.rpartition("@")[2].casefold(),
-        at=wanted.at,
-        due=wanted.at,
-        not_after=wanted.not_after,
-        mail=mail.encode(wanted),
-        kept=None if kept is None else mail.encode(kept),
-    )

@@ -87,7 +87,7 @@ def _take(
     if not turn.facts:
         return turn
     turn.run_due()
-    if isinstance(message, messages.Erase) or _is_done_with(turn.state):
+    if _is_done_with(turn.state):
         turn.record(facts.Erased(turn.state.now))
     return turn
 
@@ -115,8 +115,6 @@ def _tell(turn: Turn, message: messages.Incoming) -> None:
             _inherit(turn, message)
         case messages.Announce():
             _announce(turn, message)
-        case messages.Erase():
-            turn.tell(facts.Happened(now, "Erase", now), facts.AccountClosed())
         case _:
             assert_never(message)
 

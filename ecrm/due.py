@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
-from ecrm import calendar, programme
+from ecrm import calendar, delays, programme
 from ecrm.moment import DAY, Instant
 from ecrm.state import Enrolment, State
 
@@ -17,19 +17,19 @@ def due(step: programme.Step, stay: Enrolment, state: State, zone: ZoneInfo) -> 
     return found if step.at is None else calendar.next_local(found, step.at, zone)
 
 
-def _delayed(delay: programme.Delay, stay: Enrolment, state: State, zone: ZoneInfo) -> Instant:
+def _delayed(delay: delays.Delay, stay: Enrolment, state: State, zone: ZoneInfo) -> Instant:
     match delay:
-        case programme.After() | programme.Earliest() | programme.Latest():
-            return programme.due_of(delay, stay.began_at, stay.clocks)
-        case programme.Before(span):
+        case delays.After() | delays.Earliest() | delays.Latest():
+            return delays.due_of(delay, stay.began_at, stay.clocks)
+        case delays.Before(span):
             begins = stay.matter.ends if stay.matter is not None else None
             return stay.began_at if begins is None else Instant(begins - span)
-        case programme.Cycle(usual, least, more):
+        case delays.Cycle(usual, least, more):
             order = state.orders.get(stay.refs.get("order", ""))
             known = [line.cycle_days for line in order.kept if line.cycle_days] if order else []
             lasts = min(known) * DAY if known else usual
             return Instant(stay.began_at + max(least, lasts) + more)
-        case programme.Gathered(at):
+        case delays.Gathered(at):
             return _end_of_period(stay.began_at, stay.refs.get("cadence", ""), at, zone)
         case _:
             assert_never(delay)

@@ -61,11 +61,7 @@ class Announce(msgspec.Struct, frozen=True, gc=False, tag=True):
     matter: Release | Campaign
 
 
-class Erase(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """To a person: forget everything."""
-
-
-Inward = Tick | Report | Bind | Inherit | Seen | Announce | Erase
+Inward = Tick | Report | Bind | Inherit | Seen | Announce
 Incoming = Message | Inward
 
 

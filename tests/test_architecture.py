@@ -32,7 +32,7 @@ PURE_PACKAGES = {"proto": {"msgspec"}, "ecrm": {"msgspec", "proto"}}
 THREADS = frozenset(("asyncio", "threading", "concurrent", "multiprocessing", "subprocess"))
 DOOR = "actors/outside.py"
 # asks brings anyio along; only the transport that speaks HTTP to a mail provider may use them.
-HTTP_ADAPTER = "actors/transports/http*.py"
+HTTP_ADAPTER = "actors/transports/asks_adapter.py"
 
 # A file this long is a question; these have answered it.
 LONG = {

@@ -422,7 +422,9 @@ class MemoryStore:
 
     async def mail_of_provider(self, provider_id: str) -> str | None:
         async with self._turn():
-            wanted = (i for i, q in self._outbox.items() if provider_id and q.provider_id == provider_id)
+            wanted = (
+                i for i, q in self._outbox.items() if provider_id and q.provider_id == provider_id
+            )
             return next(wanted, None)
 
     async def last_at(self) -> Instant | None:

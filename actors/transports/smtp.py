@@ -114,8 +114,8 @@ class Smtp:
         except* trio.Cancelled:
             # Not lost: the caller is cancelled still, and hears of it at its next wait. But it must
             # learn first what became of the letters, or those that went would go again.
-            batch.waiting.clear()
-        missing = batch.unreachable if batch.waiting and batch.unreachable else _STOPPED
+            pass
+        missing = batch.unreachable or _STOPPED
         return [
             batch.handed.get(letter.mail.mail_id) or _unsent(letter, missing) for letter in letters
         ]
@@ -173,7 +173,7 @@ class Smtp:
             stage: Stage = "message" if error.code == "bad_body" else "address"
             return _unsent(letter, Refusal(stage, text=str(error)))
         while True:
-            conversation = await self._kept() or await self._open()
+            conversation = self._kept() or await self._open()
             fresh = not conversation.used
             try:
                 answer = await conversation.hand_over(envelope, text)
@@ -194,13 +194,8 @@ class Smtp:
         )
         return envelope, smtp.wire_form(letter.body)
 
-    async def _kept(self) -> Conversation | None:
-        while self._idle:
-            conversation = self._idle.pop()
-            if _expiry(conversation) > trio.current_time():
-                return conversation
-            await conversation.close()
-        return None
+    def _kept(self) -> Conversation | None:
+        return self._idle.pop() if self._idle else None
 
     async def _keep(self, conversation: Conversation) -> None:
         conversation.idle_since = trio.current_time()

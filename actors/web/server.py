@@ -8,6 +8,7 @@ from typing import Final
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve as hypercorn
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from quart_trio import QuartTrio
 
 from actors.settings import WebSection
@@ -17,6 +18,8 @@ from ecrm.errors import Misconfigured
 READ_TIMEOUT: Final = 20
 KEEP_ALIVE: Final = 5
 GRACE: Final = 3
+# Longer than a slow telephone takes for a page, for a reader who reads nothing must not hold us.
+SEND_TIMEOUT: Final = 10
 
 
 async def serve(
@@ -56,10 +59,30 @@ def _config(bind: list[str]) -> Config:
     return config
 
 
+class Steady:
+    """Lets nothing cut off what an application has begun to send.
+
+    Quart-Trio 0.12 cancels its own request as soon as the answer is out, which is in the middle of
+    Hypercorn's ending of it: the connection would stay open until the read times out.
+    """
+
+    def __init__(self, app: QuartTrio) -> None:
+        self._app = app
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        async def steadily(event: ASGISendEvent) -> None:
+            with trio.move_on_after(SEND_TIMEOUT, shield=True):
+                await send(event)
+
+        await self._app(scope, receive, steadily)
+
+
 async def _serve(
     app: QuartTrio,
     config: Config,
     stopping: Callable[[], Awaitable[None]],
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await hypercorn(app, config, shutdown_trigger=stopping, task_status=task_status)
+    await hypercorn(Steady(app), config, shutdown_trigger=stopping, task_status=task_status)

@@ -6,9 +6,10 @@ made at short notice needs none. A date that many come to has its own wording (R
 
 from __future__ import annotations
 
+from ecrm.delays import before
 from ecrm.mail import NOTIFICATION
 from ecrm.moment import days, hours
-from ecrm.programme import before, mail, on, programme, skip
+from ecrm.programme import mail, on, programme, skip
 
 THE_DAY_BEFORE = before(days(1))
 IN_TIME = skip(after=hours(12))

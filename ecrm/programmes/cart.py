@@ -10,21 +10,11 @@ already waits in the delivery queue.
 
 from __future__ import annotations
 
+from ecrm.delays import Latest, after, earliest, latest
 from ecrm.mail import MARKETING
 from ecrm.moment import Duration, days, hours, minutes
 from ecrm.offers import Offer
-from ecrm.programme import (
-    Latest,
-    after,
-    again,
-    earliest,
-    latest,
-    mail,
-    on,
-    programme,
-    skip,
-    variant,
-)
+from ecrm.programme import again, mail, on, programme, skip, variant
 
 SOMETHING_LEFT = "cart.lines > 0"
 # Kept apart from the wording for everyone else: why they left (R17).

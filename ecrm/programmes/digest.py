@@ -6,9 +6,10 @@ only where something was gathered, so it is never empty.
 
 from __future__ import annotations
 
+from ecrm.delays import gathered
 from ecrm.mail import NOTIFICATION
 from ecrm.moment import days
-from ecrm.programme import gathered, mail, on, programme, skip
+from ecrm.programme import mail, on, programme, skip
 
 digest = programme(
     "digest",

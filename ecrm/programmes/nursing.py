@@ -9,10 +9,11 @@ order ends it.
 
 from __future__ import annotations
 
+from ecrm.delays import cycle
 from ecrm.mail import MARKETING
 from ecrm.moment import days
 from ecrm.offers import Offer
-from ecrm.programme import cycle, local, mail, on, once, programme, proposes, skip
+from ecrm.programme import local, mail, on, once, programme, proposes, skip
 
 USUALLY = cycle(days(30), least=days(7))
 MORNING = local("10:00")

@@ -6,9 +6,10 @@ question waits at least three days after it; where it reports that delivery fail
 
 from __future__ import annotations
 
+from ecrm.delays import after, latest
 from ecrm.mail import MARKETING
 from ecrm.moment import days
-from ecrm.programme import after, latest, mail, on, programme, skip
+from ecrm.programme import mail, on, programme, skip
 
 parcel = programme(
     "parcel",

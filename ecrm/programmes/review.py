@@ -6,9 +6,10 @@ any product of the order ends it, and what was sent back is not asked about.
 
 from __future__ import annotations
 
+from ecrm.delays import after
 from ecrm.mail import MARKETING
 from ecrm.moment import days
-from ecrm.programme import after, mail, on, programme, skip
+from ecrm.programme import mail, on, programme, skip
 
 UNANSWERED = "order.reviewable > 0 and not order.reviewed and not order.undelivered"
 SOON_ENOUGH = skip(after=days(7))

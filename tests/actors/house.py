@@ -17,9 +17,10 @@ from actors.alarms import Alarms
 from actors.broadcast import Announcer, Broadcasts
 from actors.catalogue import Catalogue
 from actors.clock import Clock, TrioClock
+from actors.intake import Item
 from actors.reports import Reports
 from actors.system import System
-from ecrm import facts, programme
+from ecrm import delays, facts, messages, programme
 from ecrm.condition import Compare
 from ecrm.mail import Mail
 from ecrm.moment import Instant
@@ -167,6 +168,16 @@ def added(product="tea", **more):
     return events.ProductAdded(product_id=product, **{"price": 10, **more})
 
 
+async def farewell(house, user):
+    """The account is deleted, and whatever was on its way to `user` has gone: nothing is left."""
+    await house.tell(user, events.AccountDeleted())
+    for queued in list(house.outbox()):
+        if queued.row.customer_id == user:
+            report = messages.Report(queued.row.mail_id, "accepted")
+            house.system.intake.put(Item(user, report, lambda _: None))
+    await house.system.round()
+
+
 def a_mail(mail_id="mail-1", *, lane=1, to="ana@customers.example", at=START, **more):
     """A mail as a programme would want it; transactional in lanes 0 and 1."""
     kind = "transactional" if lane < 2 else "marketing"
@@ -185,7 +196,7 @@ def a_mail(mail_id="mail-1", *, lane=1, to="ana@customers.example", at=START, **
 
 def marking(after, name="marked", when=programme.condition.ALWAYS):
     """A programme that whoever registers is in, and that leaves a mark `after` so long."""
-    step = programme.MarkStep(name=name, delay=programme.After(after), at=None, when=when)
+    step = programme.MarkStep(name=name, delay=delays.After(after), at=None, when=when)
     return programme.Programme(
         name="marking",
         doc="",

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import trio
 from msgspec import structs
 
+from actors.batch import outbox_row
 from actors.clock import TrioClock
 from actors.delivery import Delivery
 from actors.store.memory import MemoryStore
 from actors.store.port import Commit
-from actors.system import _outbox_row
 from actors.transports.port import Handed
 from ecrm.delivery.limiter import limit
 from ecrm.delivery.policy import Policy
@@ -116,7 +116,7 @@ class Office:
         return Office(self.store, TrioClock(self.clock._epoch), epoch="next", **more)
 
     async def queue(self, *mails):
-        await self.store.commit(Commit(outbox=[_outbox_row(mail, None) for mail in mails]))
+        await self.store.commit(Commit(outbox=[outbox_row(mail, None) for mail in mails]))
         self.delivery.bell.expect(min(mail.at for mail in mails))
 
     async def cancel(self, *mail_ids):

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from actors.intake import Item
 from actors.store.memory import MemoryStore
 from actors.store.port import BoughtRow, BuyerRow
-from ecrm import facts, messages, programmes, rfm
+from ecrm import facts, programmes, rfm
 from ecrm.moment import DAY, HOUR, Instant
 from ecrm.rules import Rules
 from proto import events
-from tests.actors.house import START, House, SetClock
+from tests.actors.house import START, House, SetClock, farewell
 from tests.lives import shop
 
 FULL = Rules(shop())
@@ -272,8 +271,7 @@ async def test_erasure_leaves_what_counts_nobody_by_name(house):
     code = await _offered(house)
     await house.tell("ana", events.OrderCompleted(**order("o1", "tea", coupon=code)))
     await house.tell("ana", events.SurveyAnswered(survey_id="support/t", score=2))
-    house.system.intake.put(Item("ana", messages.Erase(), lambda _: None))
-    await house.system.round()
+    await farewell(house, "ana")
     assert bought(house) == []
     assert await house.store.buyers("", 10) == []
     assert await house.store.spent("2026-03") == {"reward": 100}

@@ -184,7 +184,8 @@ def test_the_clock_gets_back_the_threshold_it_had():
 
 
 # Invariant (law 10): these names lead out of trio's sight, and only the door may use them.
-WAYS_OUT = {"asyncio", "concurrent", "subprocess", "threading", "anyio"}
+# (What anyio does on trio is trio's, but for the calls that leave it.)
+WAYS_OUT = {"asyncio", "concurrent", "subprocess", "threading"}
 CALLS_OUT = {"to_thread", "from_thread", "run_process", "open_process", "start_thread_soon"}
 
 
@@ -194,9 +195,10 @@ def ways_around(source: str) -> set[str]:
         match node:
             case ast.Import(names=names):
                 found |= {each.name.partition(".")[0] for each in names} & WAYS_OUT
+                found |= {part for each in names for part in each.name.split(".")} & CALLS_OUT
             case ast.ImportFrom(module=module, names=names):
                 found |= {(module or "").partition(".")[0]} & WAYS_OUT
-                found |= {each.name for each in names} & CALLS_OUT
+                found |= {*(module or "").split("."), *(each.name for each in names)} & CALLS_OUT
             case ast.Attribute(attr=attr):
                 found |= {attr} & CALLS_OUT
     return found
@@ -215,3 +217,6 @@ def test_nothing_but_the_door_leads_out_of_trios_sight():
 def test_the_search_for_ways_around_the_door_finds_them():
     source = "from trio import to_thread\nimport asyncio.events\ntrio.run_process(['ls'])"
     assert ways_around(source) == {"to_thread", "asyncio", "run_process"}
+    assert ways_around("from anyio.to_thread import run_sync") == {"to_thread"}
+    assert ways_around("import anyio.from_thread as back") == {"from_thread"}
+    assert ways_around("from anyio.abc import ByteStream") == set()

@@ -80,7 +80,13 @@ def test_an_invoice_becomes_all_that_its_customer_did(told):
         "total": 7.05,
         "currency": "GBP",
         "products": [
-            {"product_id": "85123B", "name": "White Lantern", "price": 1.5, "quantity": 3}
+            {
+                "product_id": "85123B",
+                "name": "White Lantern",
+                "category": "lantern",
+                "price": 1.5,
+                "quantity": 3,
+            }
         ],
         "payment_method": "card",
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors import settings
-from ecrm import calendar, programme, programmes
+from ecrm import calendar, delays, programme, programmes
 from ecrm.calendar import LocalTime, Quiet
 from ecrm.condition import parse
 from ecrm.delivery.limiter import limit
@@ -172,15 +172,15 @@ def test_one_duration_moves_every_clock_of_a_step(load):
     moved = step(load('[programmes.cart.steps.reminder]\nafter = "30min"'), "cart/reminder")
     began = Instant(0)
     for clock in ("Checkout Started", "Product Added"):
-        assert programme.due_of(moved.delay, began, {clock: Instant(5)}) == 5 + minutes(30)
+        assert delays.due_of(moved.delay, began, {clock: Instant(5)}) == 5 + minutes(30)
 
 
 def test_a_duration_for_one_clock_leaves_the_others(load):
     text = '[programmes.cart.steps.reminder.after]\n"Product Added" = "2h"'
     moved = step(load(text), "cart/reminder")
     clocks = {"Product Added": Instant(0), "Checkout Started": Instant(0)}
-    assert programme.due_of(moved.delay, Instant(0), clocks) == minutes(10)
-    assert programme.due_of(moved.delay, Instant(0), {"Product Added": Instant(0)}) == hours(2)
+    assert delays.due_of(moved.delay, Instant(0), clocks) == minutes(10)
+    assert delays.due_of(moved.delay, Instant(0), {"Product Added": Instant(0)}) == hours(2)
 
 
 def test_a_step_of_one_clock_is_moved_by_a_duration_or_by_its_name(load):

@@ -253,6 +253,16 @@ async def test_after_a_refusal_the_next_mail_takes_the_same_connection(verb):
     assert len(server.texts) == (2 if verb == "DOT" else 1)
 
 
+@pytest.mark.parametrize("later", ["RSET", "DATA"])
+async def test_what_was_refused_before_the_connection_was_lost_is_refused(later):
+    scripts = Script(**{"EAGER": True, "RCPT": "550 5.1.1 nobody", later: CLOSE}), Script()
+    async with post(*scripts) as (transport, server):
+        first, second = await transport.send(letters("m1", "m2"))
+    assert said(first) == ("refused", "rcpt", 550, "5.1.1")
+    assert second.verdict == "accepted"
+    assert server.dialled == 2
+
+
 @pytest.mark.parametrize(
     ("verb", "stage"),
     [
@@ -343,6 +353,7 @@ async def test_a_server_that_says_more_than_it_was_asked_is_left():
         first, second = await transport.send(letters("m1", "m2"))
     assert (first.verdict, second.verdict) == ("accepted", "accepted")
     assert [len(peer.texts) for peer in server.peers] == [1, 1]
+    assert server.heard.count("MAIL") == 2
 
 
 async def test_a_late_second_answer_is_never_taken_for_the_answer_to_another_mail():
@@ -421,6 +432,20 @@ async def test_a_mail_called_back_before_its_end_was_not_sent(autojump_clock):
         assert scope.cancelled_caught
         assert trio.current_time() == 10
         await trio.testing.wait_all_tasks_blocked()
+    assert server.texts == []
+
+
+async def test_a_mail_called_back_just_before_its_end_was_not_sent():
+    async def goes_ahead(peer):
+        await peer.say("354 go ahead")
+        scope.cancel()
+        return TAKEN
+
+    scope = trio.CancelScope()
+    async with post(Script(DATA=goes_ahead)) as (transport, server):
+        with scope:
+            [handed] = await transport.send(letters("m1"))
+    assert said(handed) == ("retry", "", 0, "")
     assert server.texts == []
 
 
@@ -692,6 +717,18 @@ async def test_one_connection_too_many_keeps_no_mail_from_going():
     assert server.dialled == 3
 
 
+async def test_a_mail_whose_connection_is_one_too_many_takes_one_that_is_free():
+    async def when_the_other_is_done(_peer):
+        await trio.testing.wait_all_tasks_blocked()
+        return "421 4.7.0 too many connections"
+
+    scripts = Script(), Script(BANNER=when_the_other_is_done)
+    async with post(*scripts, connections=2) as (transport, server):
+        handed = await transport.send(letters("m1", "m2"))
+    assert [one.verdict for one in handed] == ["accepted", "accepted"]
+    assert sorted(len(peer.texts) for peer in server.peers) == [0, 2]
+
+
 async def test_a_server_that_breaks_on_one_mail_takes_the_others():
     scripts = [Script(DATA=CLOSE), Script()]
     async with post(*scripts) as (transport, server):
@@ -754,6 +791,16 @@ async def test_no_connection_lives_longer_than_five_minutes(autojump_clock):
             await transport.send(letters(str(number)))
             await trio.sleep(20)
         assert server.peers[0].ended_at == 300
+    assert [len(peer.texts) for peer in server.peers] == [15, 1]
+
+
+async def test_a_connection_that_is_never_idle_lives_no_longer(autojump_clock):
+    async def slowly(_peer):
+        await trio.sleep(20)
+        return TAKEN
+
+    async with post(Script(DOT=slowly)) as (transport, server):
+        await transport.send(letters(*map(str, range(16))))
     assert [len(peer.texts) for peer in server.peers] == [15, 1]
 
 

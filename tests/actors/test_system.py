@@ -18,7 +18,17 @@ from ecrm.errors import Busy, StoreBroken
 from ecrm.moment import HOUR, MINUTE, Instant, hours
 from ecrm.rules import Rules
 from proto import envelope, events, notices
-from tests.actors.house import SPOILT, START, House, Nudges, SetClock, added, marking, raising
+from tests.actors.house import (
+    SPOILT,
+    START,
+    House,
+    Nudges,
+    SetClock,
+    added,
+    farewell,
+    marking,
+    raising,
+)
 from tests.lives import shop
 from tests.worlds import open_world
 
@@ -639,7 +649,7 @@ async def test_the_visitors_somebody_was_are_erased_with_them(house):
     await _recognised(house)
     await house.exhaust()
     await house.tell("ana", added())
-    await _word(house, messages.Erase())
+    await farewell(house, "ana")
     assert await _traces(house, "ana") == await _traces(house, "visitor:v") == set()
     assert list(house.system._slots) == []
 

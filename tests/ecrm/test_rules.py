@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ecrm import programmes
+from ecrm.delays import after, before, cycle, due_of, earliest, gathered, latest
 from ecrm.errors import Misconfigured
 from ecrm.mail import MARKETING
 from ecrm.moment import Duration, Instant, days, hours, minutes
@@ -12,14 +13,7 @@ from ecrm.programme import (
     LANE_AGE,
     Late,
     MailStep,
-    after,
     again,
-    before,
-    cycle,
-    due_of,
-    earliest,
-    gathered,
-    latest,
     local,
     mail,
     mark,

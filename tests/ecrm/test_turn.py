@@ -6,10 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from ecrm import customer, facts, messages, programmes, state
+from ecrm.delays import after, latest
 from ecrm.mail import MARKETING, TRANSACTIONAL
 from ecrm.moment import Duration, Instant, days, hours, minutes, moment_of
 from ecrm.pressure import Limits
-from ecrm.programme import after, again, latest, local, mail, mark, once, programme, skip
+from ecrm.programme import again, local, mail, mark, once, programme, skip
 from ecrm.rules import Rules
 from ecrm.state import Consent
 from proto import events

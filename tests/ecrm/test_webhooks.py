@@ -323,7 +323,7 @@ WORDS = st.sampled_from([
     "email.bounced", "Notification", "Message", "timestamp", "ts_epoch", "delivery-status",
 ])  # fmt: skip
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9) | WORDS,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),
     max_leaves=12,
 )  # fmt: skip

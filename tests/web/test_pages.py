@@ -168,6 +168,22 @@ async def test_a_real_server_serves_and_ends_when_told():
     assert "server" not in {name.lower() for name in headers}
 
 
+async def test_a_connection_that_is_to_close_is_closed():
+    stopping = trio.Event()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            at = WebSection(port=0)
+            url = await nursery.start(server.serve, app.make(LOOK, []), at, stopping.wait)
+            stream = await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2]))
+            await stream.send_all(
+                b"GET /robots.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            )
+            answer = b"".join([part async for part in stream])
+            await stream.aclose()
+            stopping.set()
+    assert answer.endswith(b"Disallow: /\n")
+
+
 async def test_a_port_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

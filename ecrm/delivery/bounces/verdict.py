@@ -63,15 +63,17 @@ SAID: Final = (
         r"unauthenticated (e-?mail|sender)"),
     # We, by what others say of us.
     _line("block", "blocklist",
-        r"(black|block|deny|ban) ?-?list|\brbl\b|\bdnsbl\b|liste noire",
+        r"(black|block|deny|ban) ?-?list|(?<![a-z])rbl\b|dnsbl|\bbanned\b|liste noire",
+        r"(?<!not )\blisted (at|in|on|by) |black listed|realtime block",
         r"spamhaus|spamcop|sorbs|barracudacentral|uceprotect|csi\.cloudmark|abuseat|abusix",
         r"uribl|surbl|mailspike|senderscore|invaluement|ivmsip|gbudb|\bpsbl\b|backscatterer",
         r"blocked (using|by) |\bip.{0,60} (is )?(listed|banned|blocked|bloquee)"),
     _line("block", "reputation",
-        r"reputation|user complaints|\btss\d\d\b|\bs31[45]0\b|poor standing",
+        r"reputation|user complaints|\btss\d\d\b|\bs31[45]0\b|ask your postmaster",
         r"service refuse\b|\(bl\d{0,3}\)"),
     _line("block", "rate",
-        r"too many (connect|messag|error|recip|concurr|sess|mail)|slow down|throttl",
+        r"too many (invalid |bad |unknown )?(connect|messag|error|recip|concurr|sess|mail)",
+        r"slow down|throttl",
         r"rate.?limit|sending (limit|rate)|too fast|unusual rate",
         r"trop de (connexions|messages)|zu viele (verbindungen|nachrichten)"),
     # What we wrote.
@@ -91,7 +93,7 @@ SAID: Final = (
         r"(not exist|not found|reject|denied|invalid|refus|unresolv|resolve|verif|ungultig)",
         r"invalid sender|not own|spoof|\bhelo\b|reverse (dns|lookup|host)|\bptr\b",
         r"client host|your (ip|server|host|network|domain)"),
-    _line("block", "configuration", r"starttls|authentication (is )?required"),
+    _line("block", "configuration", r"starttls|tls (is )?required|authentication (is )?required"),
     _line("block", "refused", r"not accept(ing)? (any )?(e?-?mail|messages) from"),
     _line("block", "policy",
         r"\bpolic(y|ies)\b|politique de",
@@ -117,7 +119,7 @@ SAID: Final = (
         r"not active|no longer|is locked|archived)",
         r"(account|mail ?box) (is ?|has been )?blocked",
         r"\bno longer (valid|available|active|in use|on server|works)",
-        r"mailboxdisabled|accountdisabled|disableduser",
+        r"mailboxdisabled|accountdisabled|disableduser|expired account|account.{0,20} expired",
         r"(compte|boite|adresse|messagerie).{0,60}"
         r"(bloque|desactive|ferme|suspendu|cloture|inacti|archive|supprime|n'est plus)",
         r"(konto|postfach|adresse).{0,50}"

@@ -1,0 +1,54 @@
+"""A batch: what one round of the turn loop makes, and the rows that turns become."""
+
+from __future__ import annotations
+
+from actors.intake import Answer, Item
+from actors.store import port
+from ecrm import customer, facts, mail, messages
+from ecrm.moment import CustomerId, Seq
+from proto import notices
+
+
+class Batch:
+    """What one round of the loop makes: the rows to commit, and whom to answer after."""
+
+    def __init__(self) -> None:
+        self.rows = port.Commit()
+        self.slots: set[CustomerId] = set()
+        self.answers: list[tuple[Item, Answer]] = []
+        self.tells: list[tuple[port.TellRow, messages.Inward]] = []
+        self.notices: list[notices.Notice] = []
+        self.turns: list[tuple[CustomerId, customer.Facts]] = []
+        self.seen: dict[bytes, Answer] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(getattr(self.rows, name) for name in self.rows.__struct_fields__)
+
+
+def journal_row(item: Item, seq: Seq, taken: customer.Taken) -> port.JournalRow:
+    return port.JournalRow(
+        customer_id=item.customer_id,
+        seq=seq,
+        count=len(taken.facts),
+        at=taken.after.now,
+        message=messages.encode(item.message),
+        facts=facts.encode(taken.facts),
+    )
+
+
+def outbox_row(wanted: mail.Mail, kept: mail.Mail | None) -> port.OutboxRow:
+    return port.OutboxRow(
+        mail_id=wanted.mail_id,
+        customer_id=wanted.customer_id,
+        kind=wanted.kind,
+        programme=wanted.programme,
+        step=wanted.step,
+        lane=wanted.lane,
+        domain=wanted.to.rpartition("@")[2].casefold(),
+        at=wanted.at,
+        due=wanted.at,
+        not_after=wanted.not_after,
+        mail=mail.encode(wanted),
+        kept=None if kept is None else mail.encode(kept),
+    )
