@@ -30,12 +30,12 @@ def _delayed(delay: delays.Delay, stay: Enrolment, state: State, zone: ZoneInfo)
             lasts = min(known) * DAY if known else usual
             return Instant(stay.began_at + max(least, lasts) + more)
         case delays.Gathered(at):
-            return _end_of_period(stay.began_at, stay.refs.get("cadence", ""), at, zone)
+            return end_of_period(stay.began_at, stay.refs.get("cadence", ""), at, zone)
         case _:
             assert_never(delay)
 
 
-def _end_of_period(began: Instant, cadence: str, at: calendar.LocalTime, zone: ZoneInfo) -> Instant:
+def end_of_period(began: Instant, cadence: str, at: calendar.LocalTime, zone: ZoneInfo) -> Instant:
     """The first such time after `began` on a day that ends a day, a week or a month."""
     day = calendar.local(calendar.next_local(Instant(began + 1), at, zone), zone).date()
     while not _ends(day, cadence):

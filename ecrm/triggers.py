@@ -101,7 +101,8 @@ def _heard(state: State, fact: facts.Heard) -> tuple[Trigger, ...]:
 def _reviewed(state: State, fact: facts.ProductReviewed) -> tuple[Trigger, ...]:
     product_id = fact.product_id
     itself = Trigger("Product Reviewed", state.now, about=product_id)
-    if fact.again:
+    # What somebody writes about a thing that was never bought here earns nothing.
+    if fact.again or product_id not in state.had:
         return (itself,)
     lines = (line for order in state.orders.values() for line in order.lines)
     name = next((line.name for line in lines if line.product_id == product_id), "")

@@ -35,8 +35,9 @@ from ecrm import (
     triggers,
 )
 from ecrm.around import NOTHING, Around
+from ecrm.delays import Gathered
 from ecrm.mail import Mail
-from ecrm.matters import AnyMatter, Appointment, Carriage, Comment
+from ecrm.matters import AnyMatter, Appointment, Cadence, Carriage, Comment, Notice
 from ecrm.moment import NEVER, Instant, Moment, format_instant
 from ecrm.programme import MailStep, MarkStep, Programme, Step
 from ecrm.request import Candidate
@@ -325,12 +326,24 @@ class Turn:
             return True
         match cadence, stay.matter:
             case "daily" | "weekly" | "monthly", Appointment() | Comment() | Carriage() as notice:
+                if not self._is_in_time(cadence, notice):
+                    return False
                 kept = facts.NoticeKept(cadence, notice)
                 self._withhold(candidate, "digest", f"{topic}: waits for the {cadence} digest")
                 self.tell(kept)
                 return True
             case _:
                 return False
+
+    def _is_in_time(self, cadence: Cadence, notice: Notice) -> bool:
+        """Does the next digest of that cadence go before what the notice is about?"""
+        ends = notice.ends
+        for digest in self.rules.enrolling.get("Notice Kept", ()):
+            delay = digest.steps[0].delay
+            if isinstance(delay, Gathered):
+                goes = due.end_of_period(self.moment.now, cadence, delay.at, self.zone)
+                return ends is None or goes < ends
+        return False
 
     def _waits_for_address(self, candidate: Candidate, stay: Enrolment) -> bool:
         """What is owed is not given up because the payment was heard before the address."""

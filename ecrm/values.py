@@ -54,7 +54,10 @@ def taste(state: State, refs: Mapping[str, str]) -> Taste:
         recent = [line.product_id for line in order.kept]
     else:
         kept = sorted((had.at, i) for i, had in state.had.items() if not had.back)
-        recent = [product_id for _, product_id in reversed(kept)]
+        # Who has bought nothing yet has looked at something.
+        recent = [product_id for _, product_id in reversed(kept)] or [
+            line.product_id for line in _unowned(state)
+        ]
     cart = state.cart.lines if state.cart is not None else ()
     return Taste(
         had=frozenset(state.had),

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,6 +39,8 @@ Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
 PER_CONNECTION: Final = 100  # mails: where servers have a limit, it is hardly ever lower
 IDLE: Final = 30.0
 LIFE: Final = 300.0
+# So long no further connection is tried after the server took some and refused one.
+CROWDED: Final = 60.0
 
 _STOPPED: Final = Refusal("", text="stopped before it was sent")
 _MUTE: Final = Refusal("connect", text="it took the last mails without an answer")
@@ -83,42 +86,35 @@ async def open_smtp(
             await transport.close()
 
 
-class _Batch:
-    """The letters of one `send`: those that wait, and what came of the others."""
-
-    def __init__(self, letters: list[Letter]) -> None:
-        self.waiting = deque(letters)
-        self.handed: dict[str, Handed] = {}
-        self.unreachable: Refusal | None = None
-
-
 class Smtp:
-    """Opened by `open_smtp`."""
+    """Opened by `open_smtp`. One `send` takes one connection at a time."""
 
     name = "smtp"
+    # What a crash leaves in the middle, against two commits for so many mails.
+    lot = 16
 
     def __init__(self, settings: SmtpSettings, dial: Dial) -> None:
         self.settings = settings
+        self.lines = settings.connections
         self._dial = dial
         self._context = _context_of(settings)
-        self._idle: list[Conversation] = []
-        self._kept_one = trio.Event()
         self._room = trio.Semaphore(settings.connections)
+        self._idle: list[Conversation] = []
+        self._lent = 0
+        self._given_back = trio.Event()
+        self._crowded_until = -math.inf
 
     async def send(self, letters: list[Letter]) -> list[Handed]:
-        batch = _Batch(letters)
+        handed: dict[str, Handed] = {}
+        missing = _STOPPED
         try:
-            async with trio.open_nursery() as nursery:
-                for _ in range(min(self.settings.connections, len(letters))):
-                    nursery.start_soon(self._work, batch)
-        except* trio.Cancelled:
+            async with self._room:
+                missing = await self._work(deque(letters), handed)
+        except trio.Cancelled:
             # Not lost: the caller is cancelled still, and hears of it at its next wait. But it must
             # learn first what became of the letters, or those that went would go again.
             pass
-        missing = batch.unreachable or _STOPPED
-        return [
-            batch.handed.get(letter.mail.mail_id) or _unsent(letter, missing) for letter in letters
-        ]
+        return [handed.get(letter.mail.mail_id) or _unsent(letter, missing) for letter in letters]
 
     async def took(self, mail: Mail) -> bool | None:  # noqa: ARG002 - a mail server is not asked
         """Nobody can tell: SMTP has no question for it."""
@@ -128,7 +124,6 @@ class Smtp:
     async def reap(self) -> None:
         """Close what nobody has used for a while, for ever."""
         while True:
-            await self._kept_one.wait()
             while self._idle:
                 await trio.sleep_until(min(map(_expiry, self._idle)))
                 now = trio.current_time()
@@ -136,34 +131,26 @@ class Smtp:
                 self._idle = [one for one in self._idle if _expiry(one) > now]
                 for conversation in expired:
                     await conversation.close()
-            self._kept_one = trio.Event()
+            await self._given_back.wait()
 
     async def close(self) -> None:
         while self._idle:
             await self._idle.pop().close()
 
-    async def _work(self, batch: _Batch) -> None:
-        """Hand letters over, one after the other, until none is left or no server is there.
+    async def _work(self, waiting: deque[Letter], handed: dict[str, Handed]) -> Refusal:
+        """Hand letters over, one after the other; what is to be said of those that are left.
 
         One mail may be what a server breaks on; after two in a row it is the server.
         """
         unanswered = 0
-        async with self._room:
-            while batch.waiting and batch.unreachable is not _MUTE:
-                letter = batch.waiting.popleft()
-                try:
-                    handed = await self._hand_over(letter)
-                except Ended as ended:
-                    batch.waiting.appendleft(letter)
-                    # One too many, perhaps, and those that are open still serve.
-                    if self._idle:
-                        continue
-                    batch.unreachable = ended.refusal
-                    return
-                batch.handed[letter.mail.mail_id] = handed
-                unanswered = unanswered + 1 if _is_unanswered(handed) else 0
-                if unanswered == 2:
-                    batch.unreachable = _MUTE
+        while waiting and unanswered < 2:
+            letter = waiting.popleft()
+            try:
+                handed[letter.mail.mail_id] = answer = await self._hand_over(letter)
+            except Ended as ended:
+                return ended.refusal
+            unanswered = unanswered + 1 if _is_unanswered(answer) else 0
+        return _MUTE
 
     async def _hand_over(self, letter: Letter) -> Handed:
         """Raises `Ended` where there is no connection to be had."""
@@ -173,12 +160,12 @@ class Smtp:
             stage: Stage = "message" if error.code == "bad_body" else "address"
             return _unsent(letter, Refusal(stage, text=str(error)))
         while True:
-            conversation = self._kept() or await self._open()
+            conversation = await self._borrow()
             fresh = not conversation.used
             try:
                 answer = await conversation.hand_over(envelope, text)
             finally:
-                await self._keep(conversation)
+                await self._give_back(conversation)
             if isinstance(answer, Reply):
                 return _taken(letter, answer)
             if fresh or not _is_stale(answer):
@@ -194,17 +181,34 @@ class Smtp:
         )
         return envelope, smtp.wire_form(letter.body)
 
-    def _kept(self) -> Conversation | None:
-        return self._idle.pop() if self._idle else None
+    async def _borrow(self) -> Conversation:
+        """A kept conversation, or a new one; from a server that takes no more of them, one that
+        another `send` gives back. Raises `Ended`.
+        """
+        while True:
+            if self._idle:
+                self._lent += 1
+                return self._idle.pop()
+            if self._lent and trio.current_time() < self._crowded_until:
+                await self._given_back.wait()
+                continue
+            try:
+                self._idle.append(await self._open())
+            except Ended:
+                if not self._lent and not self._idle:
+                    raise
+                self._crowded_until = trio.current_time() + CROWDED
 
-    async def _keep(self, conversation: Conversation) -> None:
-        conversation.idle_since = trio.current_time()
-        spent = conversation.used >= PER_CONNECTION or _expiry(conversation) <= trio.current_time()
-        if not conversation.sound or spent:
+    async def _give_back(self, conversation: Conversation) -> None:
+        now = conversation.idle_since = trio.current_time()
+        spent = conversation.used >= PER_CONNECTION or _expiry(conversation) <= now
+        if conversation.sound and not spent:
+            self._idle.append(conversation)
+        else:
             await conversation.close()
-            return
-        self._idle.append(conversation)
-        self._kept_one.set()
+        self._lent -= 1
+        self._given_back.set()
+        self._given_back = trio.Event()
 
     async def _open(self) -> Conversation:
         """A conversation that can take mails. Raises `Ended`."""

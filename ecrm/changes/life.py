@@ -125,7 +125,12 @@ def topics(state: State, fact: facts.TopicsChosen) -> Changes:
     }
     return {
         "topics": {**state.topics, **fact.topics},
-        "digests": {**state.digests, **fact.digests},
+        # A topic that is wanted, and not in a digest by the same word, is wanted at once again.
+        "digests": {
+            topic: cadence
+            for topic, cadence in {**state.digests, **fact.digests}.items()
+            if not fact.topics.get(topic) or topic in fact.digests
+        },
         # What was gathered before somebody said that it is not wanted is not wanted either.
         "kept": {cadence: notices for cadence, notices in kept.items() if notices},
         "engagement": engagement.answered(state.engagement, state.now),

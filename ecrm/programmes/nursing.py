@@ -40,7 +40,8 @@ nursing = programme(
             at=MORNING,
             when='order.purchase_kind != "considered"',
             late=SOON_ENOUGH,
-            offer=Offer(percent=10, valid=days(14)),
+            # It still lives when the last word of the sequence goes.
+            offer=Offer(percent=10, valid=days(28)),
             shows=("order",),
             proposes=WHAT_NEXT,
         ),

@@ -165,8 +165,9 @@ async def test_answers_to_a_survey_are_counted_by_week_and_score(house):
 
 
 async def _offered(house, user="ana"):
-    """Somebody who has a coupon of ten percent for a review; its code."""
+    """Somebody who has a coupon of ten percent for a review of what was bought; its code."""
     await knows(house, user)
+    await house.tell(user, events.OrderCompleted(**order(f"first-{user}", "tea")))
     await house.tell(user, events.ProductReviewed(product_id="tea", rating=5))
     [made] = [fact for fact in house.facts(user) if isinstance(fact, facts.OfferMade)]
     return made.code
@@ -244,6 +245,7 @@ async def test_a_programme_that_has_spent_its_month_gives_nothing_more_until_the
     house = House(store, clock, Rules(shop(), of=(thrifty,)))
     code = await _offered(house)
     await knows(house, "bob")
+    await house.tell("bob", events.OrderCompleted(**order("first-bob", "tea")))
     await house.tell("ana", events.OrderCompleted(**order("o1", "tea", coupon=code)))
     await house.tell("bob", events.ProductReviewed(product_id="tea", rating=5))
     [withheld] = [fact for fact in house.facts("bob") if isinstance(fact, facts.MailWithheld)]

@@ -186,7 +186,7 @@ def test_a_duration_for_one_clock_leaves_the_others(load):
 def test_a_step_of_one_clock_is_moved_by_a_duration_or_by_its_name(load):
     for after in ('"20d"', '{ "Order Fulfilled" = "20d" }'):
         moved = step(load(f"[programmes.review.steps.product]\nafter = {after}"), "review/product")
-        assert moved.delay == programme.after(days(20), since="Order Fulfilled")
+        assert moved.delay == delays.after(days(20), since="Order Fulfilled")
 
 
 def test_offers_lateness_times_and_conditions_can_be_changed(load):
@@ -262,13 +262,13 @@ def test_a_programme_can_be_given_a_budget_of_a_month_and_other_rounds(load):
 
 def test_one_duration_moves_a_reminder_before_its_date(load):
     text = '[programmes.appointment.steps.reminder]\nafter = "3h"'
-    assert step(load(text), "appointment/reminder").delay == programme.before(hours(3))
+    assert step(load(text), "appointment/reminder").delay == delays.before(hours(3))
 
 
 def test_one_duration_stands_where_no_product_says_how_long_it_lasts(load):
     before = step(load(), "nursing/second").delay
     moved = step(load('[programmes.nursing.steps.second]\nafter = "60d"'), "nursing/second").delay
-    assert moved == programme.cycle(days(60), least=before.least, more=before.more)
+    assert moved == delays.cycle(days(60), least=before.least, more=before.more)
     assert before.usual == days(30)
 
 
@@ -276,7 +276,7 @@ def test_a_digest_goes_at_another_time_of_day(load):
     text = '[programmes.digest.steps.digest]\nat = "07:15"'
     changed = step(load(text), "digest/digest")
     # The end of its period moves: a weekly one goes on Monday at that time, not on Tuesday.
-    assert (changed.delay, changed.at) == (programme.gathered("07:15"), None)
+    assert (changed.delay, changed.at) == (delays.gathered("07:15"), None)
 
 
 def test_the_numbers_of_the_tiers_can_be_changed(load):
