@@ -20,7 +20,7 @@ from actors import formats
 from actors.following import Follower
 from actors.templates import SOURCE_LANGUAGE, Templates
 from ecrm import errors, links
-from ecrm.delivery import dkim, message
+from ecrm.delivery import dkim, message, returns
 from ecrm.delivery.dkim import Signer
 from ecrm.delivery.message import Content, MailSettings, Part
 from ecrm.links import LinkKeys, Purpose
@@ -101,6 +101,7 @@ class Composer:
         settings: MailSettings,
         link_key: LinkKeys,
         signers: tuple[Signer, ...] = (),
+        bounces: str = "",
     ) -> None:
         self._templates = templates
         self._shop = shop
@@ -108,6 +109,7 @@ class Composer:
         self._base = settings.links_url
         self._keys = link_key
         self._signers = signers
+        self._bounces = bounces
         self._read_locale = lru_cache(maxsize=1024)(self._resolve)
 
     def compose(self, mail: Mail) -> Message:
@@ -142,6 +144,10 @@ class Composer:
             text="".join(text),
             destinations=follower.destinations,
         )
+
+    def return_path(self, mail: Mail) -> str:
+        """Where bounces of this mail go; empty where the shop takes none in."""
+        return returns.make(self._keys, self._bounces, mail.mail_id) if self._bounces else ""
 
     def links(self, mail: Mail) -> Links:
         return Links(mail, self._shop, self._base, self._keys)

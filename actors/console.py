@@ -24,9 +24,11 @@ from actors.slot import recover
 from actors.store import port
 from actors.system import System
 from actors.why import Unknown, why
-from ecrm import explain, facts, moment
+from ecrm import explain, facts, mail, moment
 from ecrm.errors import EcrmError, Held
+from ecrm.mail import Mail
 from ecrm.moment import CustomerId, Instant
+from ecrm.programme import LANE_AGE
 from ecrm.state import State
 from proto import session
 
@@ -56,6 +58,9 @@ class Request(msgspec.Struct, frozen=True):
     op: str
     customer: str = ""
     mail: str = ""
+    scope: port.PauseScope = "all"
+    name: str = ""
+    reason: str = ""
     survey: str = ""
     advance: str = ""
     state: port.OutboxState | None = None
@@ -92,6 +97,10 @@ class Console:
             "queue": self._queue,
             "programmes": self._programmes,
             "why": self._why,
+            "pause": self._pause,
+            "resume": self._resume,
+            "requeue": self._requeue,
+            "cancel-mail": self._cancel_mail,
             "satisfaction": self._satisfaction,
             "clock": self._advance,
         }
@@ -210,7 +219,8 @@ class Console:
         customer_id = CustomerId(request.customer) if request.customer else None
         limit = min(request.limit or QUEUE_SHOWN, 500)
         rows = await self._store.queue_rows(request.state, customer_id, limit)
-        return {"counts": await self._counts(), "mails": [_mail(row) for row in rows]}
+        mails = [_mail(row) for row in rows]
+        return {"counts": await self._counts(), **await self._paused(), "mails": mails}
 
     async def _programmes(self, _request: Request) -> Plain:
         return {
@@ -238,6 +248,74 @@ class Console:
         answer: Plain = msgspec.to_builtins(found)
         answer["story"] = [{"at": at, "what": what} for at, what in found.story]
         return answer
+
+    async def _pause(self, request: Request) -> Plain:
+        """Let no mail leave that this names; what is in hand is finished first."""
+        known = {
+            "all": [""],
+            "lane": ["0", "1", "2", "3"],
+            "programme": list(self._system.rules.programmes),
+        }.get(request.scope)
+        if known is not None and request.name not in known:
+            raise Refused("invalid", f"{request.scope} is one of: {', '.join(known) or 'all'}")
+        row = port.PauseRow(
+            request.scope, request.name.casefold(), request.reason, self._clock.now()
+        )
+        await self._delivery.pause(row)
+        await self._delivery.drained()
+        log.warning("paused", scope=row.scope, name=row.name, reason=row.reason)
+        return await self._paused()
+
+    async def _resume(self, request: Request) -> Plain:
+        if not await self._delivery.resume(request.scope, request.name.casefold()):
+            raise Refused("invalid", f"{request.scope} {request.name} is not paused".rstrip())
+        log.warning("resumed", scope=request.scope, name=request.name)
+        return await self._paused()
+
+    async def _paused(self) -> Plain:
+        rows = await self._store.pauses()
+        return {
+            "paused": [
+                {
+                    "scope": row.scope,
+                    "name": row.name,
+                    "reason": row.reason,
+                    "since": moment.format_instant(row.at),
+                }
+                for row in rows
+            ]
+        }
+
+    async def _requeue(self, request: Request) -> Plain:
+        """Give a mail that was given up another chance, for as long as its lane allows."""
+        wanted = await self._wanted(request)
+        now = self._clock.now()
+        until = moment.later(now, LANE_AGE[wanted.lane])
+        if not await self._store.requeue(wanted.mail_id, now, until):
+            raise Refused(
+                "invalid", "only a mail that is dead or expired, and tells no secret, goes again"
+            )
+        self._delivery.bell.expect(now)
+        log.warning("requeued", mail=wanted.mail_id)
+        return {"mail": wanted.mail_id, "state": "queued", "until": moment.format_instant(until)}
+
+    async def _cancel_mail(self, request: Request) -> Plain:
+        """Take a mail that still waits out of the queue; its customer hears of it."""
+        wanted = await self._wanted(request)
+        why = request.reason or "cancelled by an operator"
+        await self._store.commit(port.Commit(cancels=[(wanted.mail_id, why)]))
+        if self._system.reports is not None:
+            self._system.reports.expect(self._clock.now())
+        rows = await self._store.queue_rows(None, wanted.customer_id, 500)
+        state = next(row.state for row in rows if row.mail_id == wanted.mail_id)
+        log.warning("cancelled", mail=wanted.mail_id, state=state)
+        return {"mail": wanted.mail_id, "state": state}
+
+    async def _wanted(self, request: Request) -> Mail:
+        row = await self._store.mail(request.mail) if request.mail else None
+        if row is None:
+            raise Refused("unknown_mail", f"there is no mail {request.mail!r}: `queue` lists them")
+        return mail.decode(row)
 
     async def _satisfaction(self, request: Request) -> Plain:
         """Site ratings by the week in which the parcel left (R39, R82); or another survey's."""

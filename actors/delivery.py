@@ -18,6 +18,7 @@ all others up never holds up a code.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, assert_never
 
 import structlog
@@ -41,6 +42,8 @@ log = structlog.get_logger()
 SUPPRESSION: Final = "suppressions"
 # A bucket that will be free again sooner than a restart takes need not be written down.
 FORGETTABLE: Final = seconds(1)
+# How long a stop waits for the disk to hear what became of the last mails.
+SETTLE_WITHIN: Final = 5.0
 # How long a mail waits whose destination asked for patience and did not say how long.
 PATIENCE: Final = seconds(30)
 
@@ -162,22 +165,26 @@ class Delivery:
                 await self._store.settle(self._clock.now(), settled)
                 self._reports.expect(now)
         for lot in self._in_lots(going):
-            self._lots += 1
-            hands.start_soon(self._hand_over, lot)
+            await hands.start(self._hand_over, lot)
         return len(rows) == room
 
     def _admitted(self, now: Instant) -> tuple[tuple[Lane, ...], int]:
         """The lanes of which mails may be claimed, and how many of them there are hands for."""
-        lanes = self.gate.lanes(now)
-        free = self._transport.lines - self._lots
-        if free <= 1 < self._transport.lines:
-            # The last line is for what is owed.
-            lanes = tuple(lane for lane in lanes if lane in OWED)
-        elif self._transport.lines > 1:
-            free -= 1
+        served, free = self._served()
+        lanes = tuple(lane for lane in self.gate.lanes(now) if lane in served)
         if not lanes:
             return (), 0
         return lanes, min(free * self._transport.lot, self.gate.room(lanes, now))
+
+    def _served(self) -> tuple[tuple[Lane, ...], int]:
+        """The lanes that there are free lines for, and how many: the last is for what is owed."""
+        lines = self._transport.lines
+        free = lines - self._lots
+        if free <= 0:
+            return (), 0
+        if lines == 1:
+            return LANES, 1
+        return (LANES, free - 1) if free > 1 else (OWED, 1)
 
     async def _sorted(
         self, rows: list[port.ClaimedRow], now: Instant
@@ -216,23 +223,38 @@ class Delivery:
 
     # Handing over.
 
-    async def _hand_over(self, lot: Lot) -> None:
+    async def _hand_over(
+        self, lot: Lot, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Build, store and hand over a lot, and settle what became of it."""
-        with self._clock.working():
-            now = self._clock.now()
-            letters, results = await self._built(lot, now)
+        with self._clock.working(), self._line():
+            task_status.started()
+            letters, results = await self._built(lot, self._clock.now())
             if letters:
                 results += await self._submit(lot, letters)
-            now = self._clock.now()
-            await self._store.settle(now, results)
-            for row in lot.rows.values():
-                self.gate.leave(row.domain)
-            if self.gate.limiter.ahead(now) > FORGETTABLE:
-                await self._store.save_limiter(self.gate.state)
-            self._reports.expect(now)
-        self._lots -= 1
-        self._emptied.set()
-        self.bell.ring()
+            # Who is cut off has handed mails over all the same: what became of them is known.
+            with trio.move_on_after(SETTLE_WITHIN, shield=True):
+                await self._settle(lot, results)
+
+    @contextmanager
+    def _line(self) -> Iterator[None]:
+        """One of the transport's lines is taken."""
+        self._lots += 1
+        try:
+            yield
+        finally:
+            self._lots -= 1
+            self._emptied.set()
+            self.bell.ring()
+
+    async def _settle(self, lot: Lot, results: list[port.Settled]) -> None:
+        now = self._clock.now()
+        await self._store.settle(now, results)
+        for row in lot.rows.values():
+            self.gate.leave(row.domain)
+        if self.gate.limiter.ahead(now) > FORGETTABLE:
+            await self._store.save_limiter(self.gate.state)
+        self._reports.expect(now)
 
     async def _built(self, lot: Lot, now: Instant) -> tuple[dict[str, Letter], list[port.Settled]]:
         letters: dict[str, Letter] = {}
@@ -248,11 +270,12 @@ class Delivery:
         return letters, results
 
     def _build(self, row: port.ClaimedRow, wanted: Mail, now: Instant) -> Letter | port.Settled:
+        sender = self._composer.return_path(wanted)
         if row.body is not None:
-            return Letter(wanted, row.body)
+            return Letter(wanted, row.body, sender=sender)
         try:
             made = self._composer.compose(wanted)
-            return Letter(wanted, made.bytes, made.destinations)
+            return Letter(wanted, made.bytes, made.destinations, sender)
         except Exception as error:  # noqa: BLE001 - one mail's fault must not stop the others
             # Not the recipient's fault and not the network's: a person must look at it.
             log.error(
@@ -361,18 +384,17 @@ class Delivery:
     async def _next(self) -> Instant:
         """When there will be something to do: a mail due, and everything it needs to go."""
         now, gate = self._clock.now(), self.gate
-        if not self._admitted(now)[0] and self._lots:
-            # Whoever ends what is in hand rings.
-            return NEVER
+        # Where no line is free, whoever ends what is in hand rings.
+        served, _ = self._served()
         skip = gate.passed_over(now)
-        looks = [(lanes, gate.next_look(lanes, now)) for lanes in (OWED, OPTIONAL)]
-        if all(look <= now for _, look in looks):
-            looks = [(LANES, now)]
+        lanes_of = (gate.unpaused(lanes) for lanes in (OWED, OPTIONAL) if lanes[0] in served)
+        groups = [lanes for lanes in lanes_of if lanes]
+        looks = [(lanes, gate.next_look(lanes, now)) for lanes in groups]
+        if len(looks) > 1 and all(look <= now for _, look in looks):
+            looks = [((*groups[0], *groups[1]), now)]
         # A destination that is full now is looked at again when it has room.
-        found = gate.next_destination(now)
+        found = gate.next_destination(now) if served else NEVER
         for lanes, look in looks:
-            if gate.is_paused(lanes):
-                continue
             due = await self._store.next_send(lanes, skip, gate.paused)
             if due is not None:
                 found = min(found, max(due, look))

@@ -10,7 +10,7 @@ restart gives no second burst.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from actors.store import port
@@ -58,7 +58,7 @@ class Gate:
         lanes = LANES if self.room(OPTIONAL, now) else OWED
         if self._is_warmed_up(now):
             lanes = OWED
-        return tuple(lane for lane in lanes if ("lane", str(lane)) not in self.pauses)
+        return self.unpaused(lanes)
 
     def room(self, lanes: tuple[Lane, ...], now: Instant) -> int:
         """How many mails of these lanes the rate for all has tokens for."""
@@ -84,7 +84,11 @@ class Gate:
         return frozenset(name for scope, name in self.pauses if scope == "programme")
 
     def wait_of(self, domain: str, lane: Lane, now: Instant) -> Instant | None:
-        """When a mail that was claimed may go, where that is not now."""
+        """When a mail that was claimed may go, where it may not go with those that are going."""
+        most = self.policy.connections
+        if any(self._in_hand[name] >= most[name] for name in _named(domain, most)):
+            # As soon as one of those is over; until then the domain is passed over.
+            return now
         if lane in OPTIONAL and self._is_warmed_up(now):
             return self._tomorrow(now)
         for name, limit in tightest(self._buckets(domain, now)):
@@ -146,10 +150,11 @@ class Gate:
                 found.append(self.limiter.next_at(name, limit, 0, now))
         return min(found)
 
-    def is_paused(self, lanes: tuple[Lane, ...]) -> bool:
-        """Has an operator stopped all of these lanes?"""
-        stopped = all(("lane", str(lane)) in self.pauses for lane in lanes)
-        return stopped or ("all", "") in self.pauses
+    def unpaused(self, lanes: tuple[Lane, ...]) -> tuple[Lane, ...]:
+        """Those of these lanes that no operator has stopped."""
+        if ("all", "") in self.pauses:
+            return ()
+        return tuple(lane for lane in lanes if ("lane", str(lane)) not in self.pauses)
 
     def _is_shut(self, now: Instant) -> bool:
         resting = EVERYWHERE in self.destinations.resting(now)
@@ -183,3 +188,7 @@ class Gate:
     def _buckets(self, domain: str, now: Instant) -> list[tuple[str, Limit]]:
         names = destinations.names_of(domain)
         return [(name, limit) for name, limit in self._limits(now) if name in names]
+
+
+def _named(domain: str, most: Mapping[str, int]) -> Iterator[str]:
+    return (name for name in destinations.names_of(domain) if name in most)

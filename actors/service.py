@@ -82,6 +82,7 @@ class Service:
             settings.mail,
             link_keys,
             settings.signers,
+            settings.bounces,
         )
         self.delivery = Delivery(
             store,

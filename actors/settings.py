@@ -108,7 +108,7 @@ class DomainSection(Section, frozen=True):
 
 
 class WarmUpSection(Section, frozen=True):
-    """A new sender's first days: `first` marketing mails on `start`, `factor` times more each day."""
+    """A new sender's first days: `first` marketing mails on `start`, each day `factor` times."""
 
     start: date
     first: Annotated[int, Meta(ge=1)] = 200
@@ -197,6 +197,7 @@ class Settings(msgspec.Struct, frozen=True):
     web: WebSection
     mail: MailSettings
     signers: tuple[Signer, ...]
+    bounces: str
     delivery: Policy
     transport: Literal["maildir", "smtp", "http"]
     smtp: SmtpSettings
@@ -237,6 +238,7 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         web=file.web,
         mail=_mail(file),
         signers=tuple(_signers(file.mail.dkim)),
+        bounces=_bounces(file.mail.return_path_domain),
         delivery=_policy(delivery, shop.timezone),
         transport=delivery.transport,
         smtp=_smtp(delivery, environment),
@@ -313,6 +315,11 @@ def _http(section: DeliverySection, environment: Mapping[str, str]) -> HttpSetti
     if section.transport == "http":
         endpoint_of(made)
     return made
+
+
+def _bounces(domain: str) -> str:
+    """The mailbox that takes the bounces: one letter, so that a token has room before the @."""
+    return value("mail.return_path_domain", parse_address, f"b@{domain}") if domain else ""
 
 
 def _signers(section: DkimSection | tuple[DkimSection, ...] | None) -> Iterator[Signer]:

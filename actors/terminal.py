@@ -1,7 +1,8 @@
 """The operator's terminal: one command typed, one request sent, the answer laid out (R93).
 
     status · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER · queue [STATE] · why MAIL ·
-    programmes · satisfaction [SURVEY] · clock [advance 15d]
+    programmes · satisfaction [SURVEY] · pause all|lane N|programme NAME|domain NAME [WHY] · resume
+    … · requeue MAIL · cancel-mail MAIL · clock [advance 15d]
 
 `--json` prints the answer as it came, for scripts.
 """
@@ -26,7 +27,8 @@ Plain = dict[str, object]
 USAGE: Final = (
     "commands: status | inspect CUSTOMER | journal CUSTOMER | timers CUSTOMER | "
     "queue [STATE] [CUSTOMER] | why MAIL | programmes | satisfaction [SURVEY] | "
-    "clock [advance 15d]"
+    "pause all|lane N|programme NAME|domain NAME [WHY] | resume … | requeue MAIL | "
+    "cancel-mail MAIL | clock [advance 15d]"
 )
 
 
@@ -43,6 +45,8 @@ _ABOUT: Final[dict[str, tuple[str, str]]] = {
     "timers": ("customer", "c42"),
     "why": ("mail", "01890a5d-ac96-… (`queue` lists them)"),
     "satisfaction": ("survey?", "support"),
+    "requeue": ("mail", "01890a5d-ac96-…"),
+    "cancel-mail": ("mail", "01890a5d-ac96-…"),
 }
 
 
@@ -55,6 +59,10 @@ def parse(command: str) -> Plain:
     match words:
         case ["queue", *about] if len(about) <= 2:
             return {"op": "queue", **dict(zip(("state", "customer"), about, strict=False))}
+        case ["pause" | "resume" as op, "all"]:
+            return {"op": op}
+        case ["pause" | "resume" as op, "lane" | "programme" | "domain" as scope, name, *why]:
+            return {"op": op, "scope": scope, "name": name, "reason": " ".join(why)}
         case ["clock"]:
             return {"op": "clock"}
         case ["clock", "advance", *spans] if spans:

@@ -38,6 +38,7 @@ HTTP_ADAPTER = "actors/transports/asks_adapter.py"
 LONG = {
     "proto/events.py": "one short class for each event of the wire, read as a table",
     "ecrm/facts.py": "one short class for each fact, read as a table",
+    "actors/store/memory.py": "one short method for each of the port's, in its order",
 }
 LONGEST = 450
 

@@ -22,7 +22,7 @@ import run
 from actors.store.opening import APPLICATION_ID
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 30
+PATIENCE = 90
 KEYS = ("publishable", "secret", "operator")
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+import msgspec
+
 from actors.store.rows import (
     SCOPES,
     BoughtRow,
@@ -14,6 +16,7 @@ from actors.store.rows import (
     BuyerRow,
     Commit,
     CutsRow,
+    PauseRow,
     SuppressionRow,
 )
 from ecrm.moment import CustomerId
@@ -30,6 +33,17 @@ class Ledger:
         self._buyers: dict[CustomerId, BuyerRow] = {}
         self._spent: Counter[tuple[str, str]] = Counter()
         self._ratings: Counter[tuple[str, str, int]] = Counter()
+        self._pauses: dict[tuple[str, str], PauseRow] = {}
+
+    def pauses(self) -> list[PauseRow]:
+        return sorted(self._pauses.values(), key=lambda row: (row.at, row.scope, row.name))
+
+    def pause(self, row: PauseRow) -> None:
+        known = self._pauses.get((row.scope, row.name), row)
+        self._pauses[row.scope, row.name] = msgspec.structs.replace(row, at=known.at)
+
+    def resume(self, scope: str, name: str) -> bool:
+        return self._pauses.pop((scope, name), None) is not None
 
     def keep(self, commit: Commit) -> None:
         for bought in commit.bought:

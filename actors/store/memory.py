@@ -72,7 +72,6 @@ class MemoryStore:
         self._products: dict[str, ProductRow] = {}
         self._keys: dict[str, KeyRow] = {}
         self._limiter: dict[str, int] = {}
-        self._pauses: dict[tuple[str, str], PauseRow] = {}
         self._secrets: dict[str, bytes] = {}
         self._ledger = Ledger()
         self.trail = Trail(self._turn, self._outbox)
@@ -278,16 +277,15 @@ class MemoryStore:
 
     async def pauses(self) -> list[PauseRow]:
         async with self._turn():
-            return sorted(self._pauses.values(), key=lambda row: (row.at, row.scope, row.name))
+            return self._ledger.pauses()
 
     async def pause(self, row: PauseRow) -> None:
         async with self._turn():
-            known = self._pauses.get((row.scope, row.name), row)
-            self._pauses[row.scope, row.name] = msgspec.structs.replace(row, at=known.at)
+            self._ledger.pause(row)
 
     async def resume(self, scope: PauseScope, name: str) -> bool:
         async with self._turn():
-            return self._pauses.pop((scope, name), None) is not None
+            return self._ledger.resume(scope, name)
 
     async def requeue(self, mail_id: str, now: Instant, not_after: Instant) -> bool:
         async with self._turn():

@@ -100,8 +100,9 @@ class Smtp:
         self._context = _context_of(settings)
         self._room = trio.Semaphore(settings.connections)
         self._idle: list[Conversation] = []
-        self._lent = 0
-        self._given_back = trio.Event()
+        # Conversations that a `send` has or is about to have.
+        self._engaged = 0
+        self._freed = trio.Event()
         self._crowded_until = -math.inf
 
     async def send(self, letters: list[Letter]) -> list[Handed]:
@@ -131,7 +132,7 @@ class Smtp:
                 self._idle = [one for one in self._idle if _expiry(one) > now]
                 for conversation in expired:
                     await conversation.close()
-            await self._given_back.wait()
+            await self._freed.wait()
 
     async def close(self) -> None:
         while self._idle:
@@ -187,15 +188,17 @@ class Smtp:
         """
         while True:
             if self._idle:
-                self._lent += 1
+                self._engaged += 1
                 return self._idle.pop()
-            if self._lent and trio.current_time() < self._crowded_until:
-                await self._given_back.wait()
+            if self._engaged and trio.current_time() < self._crowded_until:
+                await self._freed.wait()
                 continue
+            self._engaged += 1
             try:
-                self._idle.append(await self._open())
-            except Ended:
-                if not self._lent and not self._idle:
+                return await self._open()
+            except BaseException as error:
+                self._free()
+                if not isinstance(error, Ended) or not (self._engaged or self._idle):
                     raise
                 self._crowded_until = trio.current_time() + CROWDED
 
@@ -206,9 +209,12 @@ class Smtp:
             self._idle.append(conversation)
         else:
             await conversation.close()
-        self._lent -= 1
-        self._given_back.set()
-        self._given_back = trio.Event()
+        self._free()
+
+    def _free(self) -> None:
+        self._engaged -= 1
+        self._freed.set()
+        self._freed = trio.Event()
 
     async def _open(self) -> Conversation:
         """A conversation that can take mails. Raises `Ended`."""

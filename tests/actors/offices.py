@@ -32,6 +32,9 @@ class Press:
         self.editions = 0
         self.on_build = lambda _wanted: None
 
+    def return_path(self, wanted):
+        return f"b+{wanted.mail_id}@bounces.example"
+
     def compose(self, wanted):
         self.on_build(wanted)
         if wanted.template == "no/such":

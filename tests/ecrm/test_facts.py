@@ -11,7 +11,7 @@ from ecrm import apply, effects, explain, facts, mail, messages, programmes, tri
 from ecrm.matters import Comment, Invoice, Refund, Review
 from ecrm.moment import DAY, CustomerId, Instant
 from ecrm.programme import MailStep
-from ecrm.state import Cart, Consent, Line, Order, Parcel, Person, Purchases, State, Wish
+from ecrm.state import Cart, Consent, Had, Line, Order, Parcel, Person, Purchases, State, Wish
 from ecrm.triggers import Trigger
 from proto import notices
 from tests.values import FACTS, any_fact, anything
@@ -248,12 +248,19 @@ def test_a_cart_that_came_along_sets_off_what_filled_it(step, names):
     assert found == tuple(Trigger(name, EARLIER) for name in names)
 
 
-def test_a_first_review_sets_off_what_it_earns():
-    told = replace(WORLD, orders={"o1": Order("o1", lines=(Line("p1", name="Tea"),))})
+def test_a_first_review_of_what_was_bought_sets_off_what_it_earns():
+    bought = Order("o1", lines=(Line("p1", name="Tea"),))
+    told = replace(WORLD, orders={"o1": bought}, had={"p1": Had(NOW)})
     assert triggers.triggers_of(told, facts.ProductReviewed("p1", 4)) == (
         Trigger("Product Reviewed", NOW, about="p1"),
         Trigger("Review Earned", NOW, {"product": "p1"}, "p1", Review("p1", "Tea", 4)),
     )
+
+
+@pytest.mark.parametrize("had", [{}, {"p2": Had(NOW)}], ids=["nothing", "another"])
+def test_a_review_of_what_was_not_bought_earns_nothing(had):
+    found = triggers.triggers_of(replace(WORLD, had=had), facts.ProductReviewed("p1", 4))
+    assert found == (Trigger("Product Reviewed", NOW, about="p1"),)
 
 
 @pytest.mark.parametrize(

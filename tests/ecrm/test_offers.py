@@ -125,7 +125,10 @@ def house(**changes) -> Rules:
 
 
 def reviewer(**changes) -> Life:
-    return Life(start="2026-06-01 10:00", rules=house(**changes)).identify()
+    """Who has bought what is reviewed."""
+    lines = (events.Product(product_id="tea"), events.Product(product_id="cup"))
+    first = events.OrderPaid(order_id="o0", total=40, currency="EUR", products=lines)
+    return Life(start="2026-06-01 10:00", rules=house(**changes)).identify().tell(first)
 
 
 def rewarded(**changes) -> Life:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecrm import effects, facts
+from ecrm import effects, facts, values
 from ecrm.catalogue import Product
 from ecrm.matters import Campaign, Release
 from ecrm.moment import Duration, days, hours, minutes
@@ -61,9 +61,22 @@ def test_an_order_that_does_not_stand_is_not_thanked_for(event):
     assert life.withheld == [Withheld("thanks/thanks", "stop_condition")]
 
 
-def test_who_objected_is_not_thanked():
+def test_who_objected_is_thanked_all_the_same():
     life = buyer("thanks").tell(bought()).consents(given=False).sleeps(days(10))
-    assert life.withheld == [Withheld("thanks/thanks", "consent")]
+    assert life.mails == [("k12", "thanks/thanks", "2026-06-02 10:00")]
+    assert life.state.pressed == ()
+
+
+def test_who_orders_again_before_the_thanks_have_gone_is_thanked_once():
+    life = buyer("thanks").tell(bought()).sleeps(hours(2)).tell(bought(order_id="o2"))
+    (mail,) = life.sleeps(days(10)).sent
+    assert (life.wall(mail.at), mail.values.order.order_id) == ("2026-06-02 10:00", "o1")
+
+
+@pytest.mark.parametrize("event", [CANCELLED, REFUNDED])
+def test_thanks_in_the_queue_are_taken_back_when_the_order_does_not_stand(event):
+    life = buyer("thanks").tell(bought()).sleeps(days(1)).tell(event)
+    assert life.retracted == [("k12", f"{events.NAMES[type(event)]} o1")]
 
 
 # Nursing (k22)
@@ -80,10 +93,10 @@ def test_the_second_order_is_worked_for_after_a_month_and_three_weeks_later():
     ]
 
 
-def test_an_impulse_is_followed_by_a_promotion_of_a_fortnight():
+def test_an_impulse_is_followed_by_a_promotion_of_four_weeks():
     life = nursed(product("tea", purchase_kind="impulse")).sleeps(days(31))
     (offer,) = life.of(facts.OfferMade)
-    assert (offer.percent, life.wall(offer.until)) == (10, "2026-07-15 23:59:59.999")
+    assert (offer.percent, life.wall(offer.until)) == (10, "2026-07-29 23:59:59.999")
     assert life.sent[0].values.offer.code == offer.code
 
 
@@ -153,8 +166,13 @@ def test_who_is_a_customer_already_is_not_nursed():
 
 
 def test_the_last_word_shows_a_coupon_only_while_it_can_be_used():
-    fresh = nursed().sleeps(days(120)).sent[1].values
-    assert fresh.offer is None
+    promotion, last = nursed().sleeps(days(120)).sent
+    assert last.values.offer == promotion.values.offer
+    # The service is down from before the last word until the morning after the coupon's last day.
+    late = nursed().at("2026-07-22 09:00").skips(days(8))
+    late.ticks()
+    assert late.mails[1] == ("k22", "nursing/second", "2026-07-30 09:00")
+    assert late.sent[1].values.offer is None
 
 
 def test_the_nursing_proposes_what_goes_with_the_order_and_goes_without_it_too():
@@ -291,20 +309,28 @@ def test_a_review_is_rewarded_at_once_whatever_it_says_and_whoever_says_it():
 
 
 def test_a_review_of_the_same_product_is_rewarded_once():
-    life = buyer("reward").tell(reviewed()).sleeps(days(90)).tell(reviewed(rating=5))
+    life = buyer("reward").tell(bought()).tell(reviewed()).sleeps(days(90))
+    life.tell(reviewed(rating=5))
     assert life.kinds == ["k20"]
 
 
 def test_a_review_of_another_product_is_thanked_with_the_coupon_there_is():
-    life = buyer("reward").tell(reviewed()).sleeps(days(10)).tell(reviewed("cup"))
+    life = buyer("reward").tell(bought("tea", "cup")).tell(reviewed()).sleeps(days(10))
+    life.tell(reviewed("cup"))
     assert life.kinds == ["k20", "k20"]
     assert len(life.of(facts.OfferMade)) == 1
     assert len({mail.values.offer.code for mail in life.sent}) == 1
 
 
+def test_a_review_of_what_was_never_bought_is_not_rewarded():
+    life = buyer("reward").tell(bought("tea")).tell(reviewed("cup"))
+    assert (life.mails, life.withheld) == ([], [])
+
+
 def test_a_coupon_is_told_to_the_shop_before_the_mail_that_promises_it():
-    life = buyer("reward").tell(reviewed())
-    order = [type(one) for one in life.effects]
+    life = buyer("reward").tell(bought())
+    before = len(life.effects)
+    order = [type(one) for one in life.tell(reviewed()).effects[before:]]
     assert order == [effects.Notify, effects.Send]
 
 
@@ -398,6 +424,21 @@ def test_a_newsletter_goes_to_who_agreed_with_what_they_looked_at_and_left():
     assert (mail.kind, mail.lane, mail.values.campaign.subject) == ("k28", 3, "June")
     assert [line.name for line in mail.values.cart.lines] == ["Tea"]
     assert [line.name for line in mail.values.viewed] == ["Hat"]
+
+
+LOOKED_AT = events.ProductViewed(product_id="tea", name="Tea")
+
+
+def test_who_has_bought_nothing_yet_has_the_taste_of_what_they_looked_at():
+    life = Life().tell(events.ProductViewed(product_id="hat")).tell(LOOKED_AT)
+    assert values.taste(life.state, {}).recent == ("tea", "hat")
+    life.tell(bought("cup"))
+    assert values.taste(life.state, {}).recent == ("cup",)
+
+
+def test_who_sent_all_back_has_the_taste_of_what_else_they_looked_at():
+    life = Life().tell(bought("cup")).tell(LOOKED_AT).tell(events.ProductViewed(product_id="cup"))
+    assert values.taste(life.tell(REFUNDED).state, {}).recent == ("tea",)
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,30 @@ def test_who_does_not_care_for_the_topic_hears_of_none():
     assert life.withheld == [Withheld("comment/posted", "preference")]
 
 
+def test_a_topic_that_is_wanted_again_leaves_its_digest_and_is_told_at_once():
+    life = prefers(reader(), comment="weekly", shipping="weekly").tell(commented("Ana"))
+    life.tell(events.PreferenceUpdated(topics={"comment": True})).tell(commented("Bob"))
+    assert life.mails == [("k38", "comment/posted", "2026-06-01 10:00")]
+    assert life.state.digests == {"shipping": "weekly"}
+    # What was gathered until then comes as it was promised.
+    life.sleeps(days(10))
+    assert life.mails[1:] == [("k40", "digest/digest", "2026-06-08 08:00")]
+    assert [one.author for one in life.sent[1].values.digest.comments] == ["Ana"]
+
+
+def test_a_topic_that_is_wanted_in_a_digest_by_the_same_word_is_gathered():
+    said = events.PreferenceUpdated(topics={"comment": True}, digest={"comment": "daily"})
+    life = prefers(reader(), comment="off").tell(said).tell(COMMENT)
+    assert life.sleeps(days(2)).mails == [("k40", "digest/digest", "2026-06-02 08:00")]
+
+
+def test_a_topic_that_is_not_wanted_stays_in_its_digest_for_when_it_is():
+    life = prefers(reader(), comment="daily")
+    life.tell(events.PreferenceUpdated(topics={"comment": False})).tell(COMMENT)
+    assert life.withheld == [Withheld("comment/posted", "preference")]
+    assert life.state.digests == {"comment": "daily"}
+
+
 def test_a_preference_is_about_its_own_topic():
     life = prefers(reader(), shipping="off").tell(COMMENT)
     assert life.kinds == ["k38"]
@@ -284,6 +308,22 @@ def test_topics_of_one_cadence_share_a_digest():
     (mail,) = life.sent
     digest = mail.values.digest
     assert (len(digest.comments), len(digest.carriages), len(digest.appointments)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("cadence", "starts", "mail"),
+    [
+        # The reminder is due on the third; the weekly digest goes on Monday the eighth at eight.
+        ("weekly", "2026-06-04 15:30", ("k36", "appointment/reminder", "2026-06-03 15:30")),
+        ("weekly", "2026-06-08 08:00", ("k36", "appointment/reminder", "2026-06-07 08:00")),
+        ("weekly", "2026-06-08 08:01", ("k40", "digest/digest", "2026-06-08 08:00")),
+        ("monthly", "2026-06-20 15:30", ("k36", "appointment/reminder", "2026-06-19 15:30")),
+        ("daily", "2026-06-04 15:30", ("k40", "digest/digest", "2026-06-04 08:00")),
+    ],
+)
+def test_a_date_is_not_put_off_to_a_digest_that_goes_after_it(cadence, starts, mail):
+    life = prefers(reader(), appointment=cadence).tell(fitting(starts)).sleeps(days(40))
+    assert life.mails == [mail]
 
 
 def test_who_wants_them_daily_from_now_on_still_gets_what_was_gathered_for_the_week():

@@ -81,7 +81,7 @@ YEAR = (
     ("2026-10-30 09:00", "Order Paid", order("o5", "lamp")),
     ("2026-10-31 09:00", "Order Fulfilled", parcel("o5")),
     ("2026-11-10 09:00", "Shipment Updated", {"order_id": "o5", "status": "lost"}),
-    # She has enough; what she buys is still confirmed.
+    # She has enough; what she buys is still confirmed, and thanked for.
     ("2026-12-01 09:00", "Consent Updated", DENIAL),
     ("2026-12-05 09:00", "Product Added", put("tea")),
     ("2026-12-08 09:00", "Order Paid", order("o6", "tea")),
@@ -101,8 +101,8 @@ SENT = [
     ("k11", "confirmation/confirmed", "2026-02-13 12:02"),
     ("k13", "preparation/prepared", "2026-02-13 16:00"),
     ("k14", "shipment/shipped", "2026-02-14 10:00"),
-    # The two about the cart fill the week; the thanks wait for room, as long as they make sense.
-    ("k12", "thanks/thanks", "2026-02-18 08:00"),
+    # The two about the cart fill the week; the thanks are part of the order and wait for no room.
+    ("k12", "thanks/thanks", "2026-02-15 10:00"),
     ("k17", "parcel/arrived", "2026-03-01 10:00"),
     ("k18", "review/product", "2026-03-16 10:00"),
     # Due the same morning, it lets the review go first.
@@ -118,8 +118,8 @@ SENT = [
     ("k11", "confirmation/confirmed", "2026-05-04 08:40"),
     ("k14", "shipment/shipped", "2026-05-05 07:00"),
     ("k14", "shipment/shipped", "2026-05-05 07:00"),
+    # Once for both.
     ("k12", "thanks/thanks", "2026-05-05 10:00"),
-    ("k12", "thanks/thanks", "2026-05-06 08:00"),
     ("k17", "parcel/arrived", "2026-05-20 08:00"),
     ("k17", "parcel/arrived", "2026-05-22 19:00"),
     # All of one order, a part of the other.
@@ -137,9 +137,10 @@ SENT = [
     ("k08", "cart/last-call", "2026-10-30 08:00"),
     ("k11", "confirmation/confirmed", "2026-10-30 09:00"),
     ("k14", "shipment/shipped", "2026-10-31 09:00"),
-    ("k12", "thanks/thanks", "2026-11-01 08:00"),
+    ("k12", "thanks/thanks", "2026-10-31 10:00"),
     ("k39", "carrier/update", "2026-11-10 09:00"),
     ("k11", "confirmation/confirmed", "2026-12-08 09:00"),
+    ("k12", "thanks/thanks", "2026-12-09 10:00"),
 ]
 # Of a shop that says nothing of how its products belong together, nothing can be proposed.
 UNSENT = [
@@ -170,7 +171,6 @@ UNSENT = [
     Unsent("k08", "cart/offer", "consent"),
     Unsent("k23", "affinity/suggestions", "stop_condition"),
     Unsent("k08", "cart/last-call", "stop_condition"),
-    Unsent("k12", "thanks/thanks", "consent"),
     Unsent("k19", "review/reminder-1", "condition"),
     Unsent("k21", "cross-sell/suggestions", "consent"),
     Unsent("k19", "review/reminder-2", "condition"),

@@ -255,14 +255,18 @@ async def test_each_order_of_a_morning_gets_what_goes_with_it(autojump_clock, wo
     await shop.sells("lid", price=9)
     await shop.sells("pan", price=40, complements=["lid"])
     await shop.knows("zoe", locale="en")
-    # The first has nothing to go with it, and both are due at ten.
+    # The first has nothing to go with it, and both others are due at ten.
     await world.until("2026-03-03 08:00")
     await shop.pays("zoe", "o1", "lamp")
     await shop.pays("zoe", "o2", "pan")
     await shop.pays("zoe", "o3", "phone")
     await world.until("2026-03-20 10:00")
-    # Two words of thanks have filled the week, which has room again on the 11th.
-    assert world.kinds("zoe", "k21") == [("k21", "2026-03-11 10:00"), ("k21", "2026-03-12 08:00")]
+    # One word of thanks for all three weighs on no cap; the day between the two ends by night.
+    assert world.kinds("zoe", "k12", "k21") == [
+        ("k12", "2026-03-04 10:00"),
+        ("k21", "2026-03-08 10:00"),
+        ("k21", "2026-03-09 08:00"),
+    ]
     for_pan, for_phone = (x for x in world.letters() if x["X-Ecrm-Kind"] == "k21")
     assert "your order o2" in text_of(for_pan)
     assert proposed(for_pan, "lid", "case", "charger") == ["lid"]
@@ -270,27 +274,33 @@ async def test_each_order_of_a_morning_gets_what_goes_with_it(autojump_clock, wo
     assert proposed(for_phone, "lid", "case", "charger") == ["case", "charger"]
 
 
-async def test_who_objects_is_neither_thanked_nor_proposed_anything(autojump_clock, world):
+async def test_who_objects_is_thanked_and_proposed_nothing(autojump_clock, world):
     shop = await opened(world)
     await shop.knows("zoe")
     await shop.pays("zoe", "o1", "phone")
     await shop.consents("zoe", "denied")
     await world.until("2026-03-20 10:00")
-    assert world.kinds("zoe") == [("k11", "2026-03-02 10:00")]
+    assert world.kinds("zoe") == [("k11", "2026-03-02 10:00"), ("k12", "2026-03-03 10:00")]
     assert await world.unsent("zoe", *ORDERED) == [
-        Unsent("k12", "thanks/thanks", "consent"),
         Unsent("k21", "cross-sell/suggestions", "consent"),
     ]
 
 
-async def test_who_wants_one_mail_a_month_is_thanked_and_then_left_in_peace(autojump_clock, world):
+async def test_who_wants_one_mail_a_month_is_thanked_each_time_and_proposed_something_once(
+    autojump_clock, world
+):
     shop = await opened(world)
     await shop.knows("zoe")
     await shop.track("zoe", "Preference Updated", frequency="monthly")
     await shop.pays("zoe", "o1", "phone")
+    await world.until("2026-03-09 10:00")
+    await shop.pays("zoe", "o2", "phone")
     await world.until("2026-03-30 10:00")
     assert world.kinds("zoe", *ORDERED) == [
         ("k11", "2026-03-02 10:00"),
         ("k12", "2026-03-03 10:00"),
+        ("k21", "2026-03-07 10:00"),
+        ("k11", "2026-03-09 10:00"),
+        ("k12", "2026-03-10 10:00"),
     ]
     assert await world.unsent("zoe", *ORDERED) == [Unsent("k21", "cross-sell/suggestions", "cap")]

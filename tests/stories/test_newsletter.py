@@ -79,6 +79,21 @@ async def test_the_blocks_come_from_orders_the_cart_left_and_what_was_looked_at(
         assert heading not in plain
 
 
+async def test_who_has_bought_nothing_yet_is_proposed_what_goes_with_what_they_looked_at(
+    autojump_clock, world
+):
+    shop = await world.shop()
+    await shop.sells("table", category="furniture", affinity_categories=["garden"])
+    await shop.sells("gazebo", price=50, category="garden")
+    for customer in ("looker", "plain"):
+        await shop.knows(customer, locale="en")
+    await shop.track("looker", "Product Viewed", product_id="table")
+    await launches(shop)
+    await world.until("2026-03-02 10:30")
+    told = {name: "- gazebo – €50.00" in text_of(letter) for name, letter in letters(world).items()}
+    assert told == {"looker": True, "plain": False}
+
+
 async def test_a_segment_crosses_behaviour_with_what_people_declared(autojump_clock, world):
     shop = await world.shop()
     for customer, country, orders in (("ada", "FR", 2), ("bob", "DE", 2), ("zoe", "FR", 1)):

@@ -34,7 +34,7 @@ async def test_an_impulse_purchase_is_followed_by_a_promotion_after_a_month(auto
     assert nursed(world) == [("nursing/promotion", "2026-04-02 10:00")]
     (offer,) = await offers(world)
     assert offer.percent == 10
-    assert offer.until == instant("2026-04-17 00:00") - 1
+    assert offer.until == instant("2026-05-01 00:00") - 1
     text = text_of(world.letter("k22"))
     assert offer.code in text
     assert "- extra – €5.00" in text
@@ -76,7 +76,7 @@ async def test_what_is_bought_again_and_again_is_not_spoken_of_within_a_week(aut
     await world.until("2026-04-15 10:00")
     # The confirmation began it on the second of March.
     assert nursed(world) == [
-        ("nursing/promotion", "2026-03-10 10:00"),
+        ("nursing/promotion", "2026-03-09 10:00"),
         ("nursing/second", "2026-03-31 10:00"),
     ]
 
