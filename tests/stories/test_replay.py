@@ -29,7 +29,7 @@ INVOICES = ROOT / "tests/data/online-retail-2010-12.csv.gz"
 LINES = 1_400
 
 MARKETING = {
-    "k02", "k03", "k04", "k05", "k07", "k08", "k09", "k10", "k12", "k17", "k18", "k19", "k21",
+    "k02", "k03", "k04", "k05", "k07", "k08", "k09", "k10", "k17", "k18", "k19", "k21",
     "k22", "k23", "k24", "k25", "k26", "k27", "k28", "k44",
 }  # fmt: skip
 BY_NIGHT = {"k07", "k09", "k10"}
