@@ -8,98 +8,74 @@ from __future__ import annotations
 
 from ecrm.mail import MARKETING
 from ecrm.moment import Duration, days
-from ecrm.programme import Proposes, again, local, mail, on, programme, proposes, skip
-
-MORNING = local("10:00")
-HALF_A_YEAR = again(after=days(183))
-SOON_ENOUGH = skip(after=days(10))
+from ecrm.programme import Programme, again, local, mail, on, programme, proposes, skip
 
 
-def worth_a_look(least: int) -> Proposes:
-    return proposes("affinity", "bought_with", "same_creator", "complements", most=3, least=least)
+def for_tier(
+    name: str,
+    step: str,
+    *,
+    enrol: tuple[str, ...],
+    leave: tuple[str, ...],
+    after: Duration,
+    least: int,
+) -> Programme:
+    """One mail, some days after the change: it must not answer the very click that made it. With
+    fewer than `least` products to show there is none.
+    """
+    worth_a_look = proposes(
+        "affinity", "bought_with", "same_creator", "complements", most=3, least=least
+    )
+    return programme(
+        name,
+        doc=__doc__,
+        enrol=enrol,
+        leave=leave,
+        again=again(after=days(183)),
+        basis="soft_opt_in",
+        mail_class=MARKETING,
+        steps=(
+            mail(
+                step,
+                kind="k25",
+                after=after,
+                at=local("10:00"),
+                late=skip(after=days(10)),
+                proposes=worth_a_look,
+            ),
+        ),
+    )
 
 
-def soon(count: int) -> Duration:
-    """Some days after the change, so that it is not the click itself that is answered."""
-    return days(count)
-
-
-inactive = programme(
+inactive = for_tier(
     "inactive",
-    doc=__doc__,
+    "come-back",
     enrol=on("Became inactive"),
     leave=on("Sign Of Life"),
-    again=HALF_A_YEAR,
-    basis="soft_opt_in",
-    mail_class=MARKETING,
-    steps=(
-        mail(
-            "come-back",
-            kind="k25",
-            after=soon(1),
-            at=MORNING,
-            late=SOON_ENOUGH,
-            proposes=worth_a_look(0),
-        ),
-    ),
+    after=days(1),
+    least=0,
 )
-
-semi_active = programme(
+semi_active = for_tier(
     "semi-active",
-    doc=__doc__,
+    "closer",
     enrol=on("Became semi-active"),
     leave=on("Became active", "Became super-active", "Became inactive"),
-    again=HALF_A_YEAR,
-    basis="soft_opt_in",
-    mail_class=MARKETING,
-    steps=(
-        mail(
-            "closer",
-            kind="k25",
-            after=soon(3),
-            at=MORNING,
-            late=SOON_ENOUGH,
-            proposes=worth_a_look(1),
-        ),
-    ),
+    after=days(3),
+    least=1,
 )
-
-active = programme(
+active = for_tier(
     "active",
-    doc=__doc__,
+    "more",
     enrol=on("Became active"),
     leave=on("Became super-active", "Became inactive", "Became semi-active"),
-    again=HALF_A_YEAR,
-    basis="soft_opt_in",
-    mail_class=MARKETING,
-    steps=(
-        mail(
-            "more",
-            kind="k25",
-            after=soon(3),
-            at=MORNING,
-            late=SOON_ENOUGH,
-            proposes=worth_a_look(1),
-        ),
-    ),
+    after=days(3),
+    least=1,
 )
-
-super_active = programme(
+super_active = for_tier(
     "super-active",
-    doc=__doc__,
+    "first",
     enrol=on("Became super-active"),
     leave=on("Became inactive", "Became semi-active"),
-    again=HALF_A_YEAR,
-    basis="soft_opt_in",
-    mail_class=MARKETING,
-    steps=(
-        mail(
-            "first",
-            kind="k25",
-            after=soon(3),
-            at=MORNING,
-            late=SOON_ENOUGH,
-            proposes=worth_a_look(0),
-        ),
-    ),
+    after=days(3),
+    least=0,
 )
