@@ -255,6 +255,7 @@ SELECT min((
 )) FROM json_each(:lanes) AS wanted;
 
 -- name: pauses
+-- pauses: delivery, once at the start; the console
 SELECT scope, name, reason, at FROM pauses ORDER BY at, scope, name;
 
 -- name: pause
@@ -263,6 +264,7 @@ INSERT INTO pauses (scope, name, reason, at) VALUES (:scope, :name, :reason, :at
 ON CONFLICT (scope, name) DO UPDATE SET reason = excluded.reason;
 
 -- name: resume
+-- resume: delivery, where an operator says so
 DELETE FROM pauses WHERE scope = :scope AND name = :name;
 
 -- name: requeue
@@ -466,6 +468,7 @@ ORDER BY arrival DESC LIMIT :limit;
 SELECT coalesce(kept, mail) FROM outbox WHERE mail_id = :mail_id;
 
 -- name: mail_of_provider
+-- mail_of_provider: for the reports of a mail API, which names mails in its own way
 SELECT mail_id FROM outbox WHERE provider_id = :provider_id AND provider_id <> '' LIMIT 1;
 
 -- name: size

@@ -553,7 +553,7 @@ def test_a_new_edition_costs_its_owners_less():
         ("services", "Pour La lampe"),
         ("same_creator", "Du même créateur que La lampe"),
         ("series", "La nouvelle édition de La lampe"),
-        ("affinity", "Parce que vous avez choisi La lampe"),
+        ("affinity", "Dans l’esprit de La lampe"),
         ("bought_with", "Souvent acheté avec La lampe"),
     ],
 )

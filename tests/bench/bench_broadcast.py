@@ -9,6 +9,7 @@ each other, as a ratio. Then how fast the owners were told, and how much memory 
 
 from __future__ import annotations
 
+import gc
 import os
 import statistics
 import sys
@@ -120,6 +121,9 @@ async def serve(folder, owners):
         service.running(at, store, clock, outside) as running,
         trio.open_nursery() as nursery,
     ):
+        # As `run.py serve` does: what lives for ever is looked through once.
+        gc.collect()
+        gc.freeze()
         listeners = await nursery.start(
             partial(trio.serve_tcp, running.gateway.serve_stream, 0, host="127.0.0.1")
         )

@@ -9,6 +9,7 @@ a timer. Budgets: design §11.
 
 from __future__ import annotations
 
+import gc
 import os
 import statistics
 import struct
@@ -100,6 +101,9 @@ async def serve_ecrm(folder):
 
 
 async def _listen(serve):
+    # As `run.py serve` does: what lives for ever is looked through once.
+    gc.collect()
+    gc.freeze()
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
         print(listeners[0].socket.getsockname()[1], flush=True)

@@ -137,7 +137,7 @@ SAYING = (
         invitee_email=st.sampled_from([None, "bob@post.example", "BOB@post.example", "z@x_y.org"]),
     ),
 )
-# Of 2026 and 2027, on whatever side of the present; none so far that a life is over before it.
+# Of 2026 and 2027, on whatever side of the present; none so far off that a life ends before it.
 AT = st.integers(1_772_000_000, 1_826_000_000).map(lambda at: datetime.fromtimestamp(at, UTC))
 # What else the shop tells: money, the account, others, dates, tickets.
 TELLING = (

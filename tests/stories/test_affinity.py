@@ -45,7 +45,7 @@ async def test_what_suits_a_purchase_is_proposed_every_six_weeks_six_times(autoj
     text = text_of(first)
     assert first["Subject"] == "You chose table: our ideas for you"
     for product in ("gazebo", "mower", "hose"):
-        assert f"- {product} – €50.00\n  Because you chose table" in text
+        assert f"- {product} – €50.00\n  In the spirit of table" in text
     assert "radio" not in text
 
 

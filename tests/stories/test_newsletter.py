@@ -69,7 +69,7 @@ async def test_the_blocks_come_from_orders_the_cart_left_and_what_was_looked_at(
     text = text_of(letters(world)["zoe"])
     assert "Hello Zoe," in text
     assert "Still in your cart\n\n- cup – €15.00" in text
-    assert "Because you chose table" in text
+    assert "In the spirit of table" in text
     assert "- gazebo – €50.00" in text
     assert "You looked at\n\n- lamp – €15.00" in text
     # What she has is not shown as something she looked at.

@@ -245,7 +245,7 @@ async def test_who_reads_nothing_and_buys_is_shown_one_thing_worth_a_click(autoj
     assert steps(world, "k25") == [("semi-active/closer", "2026-04-12 10:00")]
     text = text_of(world.letter("k25"))
     assert "Worth a click" in text
-    assert "Because you chose table" in text
+    assert "In the spirit of table" in text
 
 
 async def test_who_reads_and_clicks_gets_an_early_look(autojump_clock, world):
