@@ -68,6 +68,11 @@ class Census:
         log.info("census", version=version, buyers=cuts.buyers, kind=cuts.kind)
         return cuts
 
+    async def relearn(self) -> int:
+        """Forget what goes with what, and learn it again; tell from how many orders."""
+        self._catalogue.relearn(())
+        return await self.learn()
+
     async def learn(self) -> int:
         """Learn from all orders of the past what is bought together; tell how many there were."""
         learnt, after = 0, ""

@@ -16,6 +16,7 @@ import structlog
 import trio
 import trio_websocket
 
+from actors.census import Census
 from actors.clock import Clock, WarpClock
 from actors.delivery import Delivery
 from actors.gateway import CLOSE_WITHIN, HELLO_WITHIN
@@ -81,12 +82,14 @@ class Console:
         store: port.Store,
         clock: Clock,
         delivery: Delivery,
+        census: Census,
         authenticate: Callable[[str], session.Grant | None],
     ) -> None:
         self._system = system
         self._store = store
         self._clock = clock
         self._delivery = delivery
+        self._census = census
         self._authenticate = authenticate
         self._started = clock.now()
         self.ops: dict[str, Op] = {
@@ -102,6 +105,7 @@ class Console:
             "requeue": self._requeue,
             "cancel-mail": self._cancel_mail,
             "satisfaction": self._satisfaction,
+            "relearn": self._relearn,
             "clock": self._advance,
         }
 
@@ -335,6 +339,10 @@ class Console:
                 for week, scores in weeks.items()
             ],
         }
+
+    async def _relearn(self, _request: Request) -> Plain:
+        """What is bought together, learnt anew from all orders: live ones wait for nothing."""
+        return {"orders": await self._census.relearn()}
 
     async def _advance(self, request: Request) -> Plain:
         clock = self._clock

@@ -93,7 +93,9 @@ class Service:
             policy=settings.delivery,
             reports=self.reports.bell,
         )
-        self.console = Console(self.system, store, clock, self.delivery, self.keyring.authenticate)
+        self.console = Console(
+            self.system, store, clock, self.delivery, self.census, self.keyring.authenticate
+        )
         self.gateway = Gateway(self.system, clock, self.keyring.authenticate, self.console.converse)
         desk = Desk(self.system, clock, composer, link_keys, settings.shop)
         self.web = Site(desk, Look(TEMPLATES, settings.shop), self.system)

@@ -28,7 +28,7 @@ USAGE: Final = (
     "commands: status | inspect CUSTOMER | journal CUSTOMER | timers CUSTOMER | "
     "queue [STATE] [CUSTOMER] | why MAIL | programmes | satisfaction [SURVEY] | "
     "pause all|lane N|programme NAME|domain NAME [WHY] | resume … | requeue MAIL | "
-    "cancel-mail MAIL | clock [advance 15d]"
+    "cancel-mail MAIL | relearn | clock [advance 15d]"
 )
 
 
@@ -40,6 +40,7 @@ class Unanswered(EcrmError):
 _ABOUT: Final[dict[str, tuple[str, str]]] = {
     "status": ("", ""),
     "programmes": ("", ""),
+    "relearn": ("", ""),
     "inspect": ("customer", "c42"),
     "journal": ("customer", "c42"),
     "timers": ("customer", "c42"),

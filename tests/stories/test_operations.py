@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecrm.catalogue import Taste
 from ecrm.delivery.limiter import limit
 from tests.worlds import open_world
 
@@ -119,3 +120,17 @@ async def test_a_mail_that_came_too_late_gets_another_chance(autojump_clock, wor
 async def test_a_mail_nobody_knows_is_said_so(autojump_clock, world):
     assert "there is no mail 'x'" in await refused(world, "requeue", mail="x")
     assert "there is no mail ''" in await refused(world, "cancel-mail")
+
+
+async def test_what_is_bought_together_is_learnt_anew_on_demand(autojump_clock, world):
+    shop = await world.shop()
+    for product in ("pot", "tea", "tray"):
+        await shop.sells(product)
+    for number in range(4):
+        await shop.pays(f"buyer{number}", f"o{number}", "pot", "tea")
+        await shop.pays(f"other{number}", f"x{number}", "tray")
+    before = world.service.catalogue.shelf(Taste(recent=("pot",)), ("bought_with",))
+    assert [one.product_id for one in before.proposals["bought_with"]] == ["tea"]
+    assert await asked(world, "relearn") == {"orders": 8}
+    after = world.service.catalogue.shelf(Taste(recent=("pot",)), ("bought_with",))
+    assert after == before
