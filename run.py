@@ -129,7 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     bring = commands.add_parser("import", help="bring in what a shop has already")
     brought = bring.add_subparsers(required=True, metavar="WHAT")
     goods = brought.add_parser("products", parents=[shared], help="the catalogue")
-    goods.add_argument("file", type=Path, help=".csv or .jsonl, or these as .gz")
+    columns = "the header names properties of Product Upserted; lists between |"
+    goods.add_argument("file", type=Path, help=f".csv ({columns}) or .jsonl, or these as .gz")
     goods.add_argument("--key", help="a secret key: import through the service that is running")
     goods.set_defaults(run=_import_products)
 
@@ -160,13 +161,15 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace, configured: Settings) -> int:
     clock = WarpClock(_wall_now()) if options.warp or options.demo else WallClock()
     trio.run(
-        partial(_serve_until_stopped, configured, clock, demonstrate=options.demo),
+        partial(_serve_until_stopped, configured, clock, options),
         restrict_keyboard_interrupt_to_checkpoints=True,
     )
     return 0
 
 
-async def _serve_until_stopped(configured: Settings, clock: Clock, *, demonstrate: bool) -> None:
+async def _serve_until_stopped(
+    configured: Settings, clock: Clock, options: argparse.Namespace
+) -> None:
     """Serve until the first SIGINT or SIGTERM; a second one cuts the stop short."""
     stopping = trio.Event()
     async with trio.open_nursery() as connections:
@@ -179,11 +182,11 @@ async def _serve_until_stopped(configured: Settings, clock: Clock, *, demonstrat
             trio.open_nursery() as pages,
         ):
             made = await _first_keys(running)
-            if demonstrate:
+            if options.demo:
                 await demo.seed(running)
             port = await listening.start(_listen, running, connections)
             web = await pages.start(server.serve, running.web.app, configured.web, stopping.wait)
-            _announce(configured, port, web, made, demonstrate=demonstrate)
+            _announce(configured, port, web, made, options)
             # What is there by now stays: the collector need not look at it again (style §4.7).
             gc.freeze()
             await stopping.wait()
@@ -252,13 +255,17 @@ async def _hear_signals(stopping: trio.Event, everything: trio.CancelScope) -> N
             stopping.set()
 
 
+def _named(options: argparse.Namespace) -> str:
+    """The settings file, as another command has to name it."""
+    return f" --config {options.config}" if options.config is not None else ""
+
+
 def _announce(
     configured: Settings,
     port: int,
     web: str,
     made: dict[settings.KeyKind, str],
-    *,
-    demonstrate: bool,
+    options: argparse.Namespace,
 ) -> None:
     out = Console(highlight=False, soft_wrap=True)
     url = f"ws://{configured.gateway.host}:{port}"
@@ -269,10 +276,10 @@ def _announce(
         out.print("\nThese keys were made for you and are shown only once:")
         for kind, key in made.items():
             out.print(f"  {kind:<12} {key}")
-    if demonstrate:
+    if options.demo:
         operator = made.get("operator", "ok_…")
         python = os.path.relpath(sys.executable)
-        ask = f"{python} run.py console"
+        ask = f"{python} run.py console{_named(options)}"
         out.print("\nTry, in another terminal:")
         out.print(f"  export ECRM_OPERATOR_KEY={operator}")
         out.print(f"  {ask} -c status")
@@ -359,8 +366,7 @@ async def _stock(
 @asynccontextmanager
 async def _at_rest(configured: Settings) -> AsyncIterator[SqliteStore]:
     """The store of a service that is not running."""
-    if not configured.database.parent.is_dir():
-        configured.database.parent.mkdir(parents=True)
+    configured.database.parent.mkdir(parents=True, exist_ok=True)
     async with (
         open_outside() as outside,
         open_store(configured.database, outside, _wall_now) as store,
@@ -371,7 +377,14 @@ async def _at_rest(configured: Settings) -> AsyncIterator[SqliteStore]:
 # why, clean
 
 
+def _there_is(database: Path) -> None:
+    """Who only reads must not make a database where a name was mistyped."""
+    if not database.exists():
+        raise Misconfigured(f"there is no database {database}: name another --data or --config")
+
+
 def _why(options: argparse.Namespace, configured: Settings) -> int:
+    _there_is(configured.database)
     rules = Rules(configured.shop, configured.limits, configured.programmes)
 
     async def ask() -> why.Why:
@@ -390,6 +403,8 @@ def _why(options: argparse.Namespace, configured: Settings) -> int:
 
 
 def _clean(options: argparse.Namespace, configured: Settings) -> int:
+    _there_is(configured.database)
+
     async def rehearse() -> cleaning.Rehearsal:
         async with _at_rest(configured) as store:
             # A clock that was pushed forward has seen more than the wall's.

@@ -272,7 +272,7 @@ class Console:
 
     async def _resume(self, request: Request) -> Plain:
         if not await self._delivery.resume(request.scope, request.name.casefold()):
-            raise Refused("invalid", f"{request.scope} {request.name} is not paused".rstrip())
+            raise Refused("invalid", f"{request.scope} {request.name}".rstrip() + " is not paused")
         log.warning("resumed", scope=request.scope, name=request.name)
         return await self._paused()
 
@@ -346,17 +346,18 @@ class Console:
 
     async def _advance(self, request: Request) -> Plain:
         clock = self._clock
+        if not request.advance:
+            return {"now": moment.format_instant(clock.now())}
         if not isinstance(clock, WarpClock):
             raise Refused("no_warp", "the clock is the wall's: start with serve --warp to push it")
-        if request.advance:
-            try:
-                span = moment.parse_duration(request.advance)
-            except ValueError as error:
-                raise Refused("invalid", str(error)) from None
-            if span > FARTHEST_PUSH:
-                most = moment.format_duration(FARTHEST_PUSH)
-                raise Refused("invalid", f"{request.advance} is too far at once: at most {most}")
-            await clock.advance(moment.later(clock.now(), span))
+        try:
+            span = moment.parse_duration(request.advance)
+        except ValueError as error:
+            raise Refused("invalid", str(error)) from None
+        if span > FARTHEST_PUSH:
+            most = moment.format_duration(FARTHEST_PUSH)
+            raise Refused("invalid", f"{request.advance} is too far at once: at most {most}")
+        await clock.advance(moment.later(clock.now(), span))
         return {"now": moment.format_instant(clock.now())}
 
 

@@ -48,7 +48,6 @@ def _upserted(service: Service, product_id: str, name: str, price: float) -> env
             name=name,
             price=price,
             currency=settings.shop.currency,
-            url=f"{settings.shop.public_url}/demo/{product_id}",
         ),
         timestamp=service.clock.now(),
     )

@@ -166,6 +166,8 @@ def _properties(header: list[str], cells: list[str], delimiter: str) -> dict[str
 
 def _value(name: str, cell: str, delimiter: str) -> object:
     if name in LISTS:
+        if "|" not in cell and (";" in cell or "," in cell):
+            raise _Wrong(f"{name}: {cell!r} is one name: write | between several")
         return [one for part in cell.split("|") if (one := part.strip())]
     if name in FLAGS:
         if cell.lower() not in _TRUTH:

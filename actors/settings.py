@@ -331,6 +331,11 @@ def _signers(section: DkimSection | tuple[DkimSection, ...] | None) -> Iterator[
 
 def _idle(file: File) -> Iterator[str]:
     """A setting that has no effect is said aloud: an operator must not rely on it."""
+    if not file.web.public_url and file.shop.public_url != ShopSection().public_url:
+        yield (
+            "web.public_url is not set: links in mails lead to shop.public_url, which must pass "
+            "/u /p /v /r /w /c /o on to the web port"
+        )
     if file.delivery.transport == "maildir" and file.mail.return_path_domain:
         yield "mail.return_path_domain does nothing with a Maildir"
 

@@ -6,6 +6,7 @@ a running service and without.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
@@ -16,6 +17,8 @@ from ecrm.errors import EcrmError
 from ecrm.mail import Mail
 from ecrm.moment import Instant, Seq, format_instant
 from ecrm.programme import MailStep, Programme
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Turns read at once, from the newest back.
 PAGE = 200
@@ -43,7 +46,9 @@ class Why(msgspec.Struct, frozen=True):
 
 
 async def why(store: port.Store, programmes: Programmes, mail_id: str) -> Why:
-    """Why the mail of this id was decided on. Raises Unknown."""
+    """Why a mail was decided on, named by its id, its Message-ID or its file. Raises Unknown."""
+    named = _ID.search(mail_id)
+    mail_id = named[0] if named else mail_id
     row = await store.mail(mail_id)
     if row is None:
         raise Unknown(f"there is no mail {mail_id}: ids are in `queue`, and in each Message-ID")

@@ -84,7 +84,8 @@ def explained(path: Path, error: sqlite3.Error) -> errors.StoreBroken:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return errors.StoreBroken(
-            f"{path} is in use: stop the other process, or use another --data"
+            f"{path} is in use by a service: ask that with run.py console -c, stop it, "
+            "or use another --data"
         )
     if code == sqlite3.SQLITE_NOTADB:
         return errors.StoreBroken(f"{path} is not a database: move it away, or use another --data")

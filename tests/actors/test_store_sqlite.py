@@ -189,7 +189,10 @@ async def test_a_second_process_is_refused_and_told_what_to_do(file):
         with python(script) as second:
             said = await trio.to_thread.run_sync(second.stdout.read)
         await store.commit(Commit(journal=[turn("ana", 0)]))
-    assert said == f"{file} is in use: stop the other process, or use another --data\n"
+    assert (
+        said
+        == f"{file} is in use by a service: ask that with run.py console -c, stop it, or use another --data\n"
+    )
 
 
 async def test_a_file_of_a_newer_release_is_refused_and_left_alone(file):
