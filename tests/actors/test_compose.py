@@ -585,7 +585,7 @@ def test_no_more_than_six_products_are_proposed():
 @pytest.mark.parametrize(
     ("name", "said", "ways"),
     [
-        (CART, "Vous recevez cette lettre parce que vous avez un compte", "puv"),
+        (CART, "Vous recevez cette lettre parce que vous l’avez demandée", "puv"),
         (ORDER, "Vous recevez ce message parce qu’il concerne votre compte", "pv"),
         ("digest/digest", "Vous recevez ce message parce que vous avez demandé", "pv"),
         ("invitation/invitation", "Anne nous a demandé de vous écrire une seule fois", "u"),
