@@ -7,7 +7,7 @@ same rules, state, message and moment always give the same facts.
     apply  : what a fact changes in the state          only grows (ecrm/apply.py)
     effects: what a fact asks of the world outside
 
-`decide` says first what happened (`ecrm/acceptance.py`), then lets the programmes answer
+`decide` says first what happened (`ecrm/acceptance/`), then lets the programmes answer
 (`ecrm/turn.py`).
 """
 

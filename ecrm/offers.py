@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ecrm import calendar
-from ecrm.moment import DAY, Duration, Instant, format_duration
+from ecrm.moment import Duration, Instant, format_duration
 
 ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _LENGTH: Final = 10
@@ -39,11 +39,6 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
         worth = f"{self.percent} %" if self.percent else f"{self.amount / 100:.2f}"
         lasts = f"for {format_duration(self.valid)}" if self.valid else "for the day"
         return f"{worth} {lasts}"
-
-
-def days(count: int) -> Duration:
-    """So many days, for `valid`; a coupon ends with a day all the same."""
-    return Duration(count * DAY)
 
 
 def code_for(cause: str) -> str:
