@@ -97,7 +97,7 @@ def test_whatever_is_typed_is_read_or_reads_as_nothing(typed):
     ],
 )
 def test_a_coupon_ends_with_a_local_day(valid, now, until):
-    offer = Offer(percent=10, valid=offers.days(valid))
+    offer = Offer(percent=10, valid=days(valid))
     assert format_instant(offer.until(parse_instant(now), PARIS)) == until
 
 
@@ -105,8 +105,8 @@ def test_a_coupon_ends_with_a_local_day(valid, now, until):
     ("offer", "words"),
     [
         (Offer(percent=10), "10 % for the day"),
-        (Offer(percent=20, valid=offers.days(2)), "20 % for 2d"),
-        (Offer(amount=550, valid=offers.days(30)), "5.50 for 30d"),
+        (Offer(percent=20, valid=days(2)), "20 % for 2d"),
+        (Offer(amount=550, valid=days(30)), "5.50 for 30d"),
     ],
 )
 def test_an_offer_can_be_printed(offer, words):
@@ -146,7 +146,7 @@ def test_a_coupon_belongs_to_the_mail_that_promises_it():
 
 
 def test_a_coupon_of_an_amount_is_in_the_shops_currency():
-    offer = Offer(amount=500, minimum=4_000, valid=offers.days(3))
+    offer = Offer(amount=500, minimum=4_000, valid=days(3))
     (made,) = rewarded(offer=offer).of(facts.OfferMade)
     assert (made.percent, made.amount, made.minimum, made.currency) == (0, 500, 4_000, "EUR")
 
