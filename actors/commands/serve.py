@@ -1,0 +1,121 @@
+"""`serve`: the service, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import sys
+from functools import partial
+
+import structlog
+import trio
+from rich.console import Console
+
+from actors import demo, keys, settings
+from actors.clock import Clock, WallClock, WarpClock
+from actors.commands import Words
+from actors.commands.opening import listen, open_service, wall_now
+from actors.service import Service
+from actors.settings import Settings
+from actors.web import server
+
+log = structlog.get_logger()
+
+
+def add(commands: Words, shared: argparse.ArgumentParser) -> None:
+    serve = commands.add_parser("serve", parents=[shared], help="run the service")
+    serve.add_argument("--warp", action="store_true", help="a clock that can be pushed forward")
+    serve.add_argument("--demo", action="store_true", help="a few products, and --warp")
+    serve.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, configured: Settings) -> int:
+    clock = WarpClock(wall_now()) if options.warp or options.demo else WallClock()
+    trio.run(
+        partial(_serve_until_stopped, configured, clock, options),
+        restrict_keyboard_interrupt_to_checkpoints=True,
+    )
+    return 0
+
+
+async def _serve_until_stopped(
+    configured: Settings, clock: Clock, options: argparse.Namespace
+) -> None:
+    """Serve until the first SIGINT or SIGTERM; a second one cuts the stop short."""
+    stopping = trio.Event()
+    async with trio.open_nursery() as connections:
+        connections.start_soon(_hear_signals, stopping, connections.cancel_scope)
+        for note in configured.idle:
+            log.warning("setting_idle", note=note)
+        async with (
+            open_service(configured, clock) as running,
+            trio.open_nursery() as listening,
+            trio.open_nursery() as pages,
+        ):
+            made = await _first_keys(running)
+            if options.demo:
+                await demo.seed(running)
+            port = await listening.start(listen, running, connections)
+            web = await pages.start(server.serve, running.web.app, configured.web, stopping.wait)
+            _announce(configured, port, web, made, options)
+            # What is there by now stays: the collector need not look at it again (style §4.7).
+            gc.freeze()
+            await stopping.wait()
+            # No new sockets from here; leaving the service tells goodbye to those who are there.
+            listening.cancel_scope.cancel()
+        connections.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def _first_keys(running: Service) -> dict[settings.KeyKind, str]:
+    """On the very first start there are no keys, or not of every kind: make them."""
+    made = await keys.make_missing(running.store, running.settings.keys, running.clock.now())
+    running.keyring.add(await keys.stored(running.store))
+    return made
+
+
+async def _hear_signals(stopping: trio.Event, everything: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if stopping.is_set():
+                log.warning("stop_cut_short", signal=name)
+                everything.cancel()
+                return
+            log.info("stopping", signal=name)
+            stopping.set()
+
+
+def _named(options: argparse.Namespace) -> str:
+    """The settings file, as another command has to name it."""
+    return f" --config {options.config}" if options.config is not None else ""
+
+
+def _announce(
+    configured: Settings,
+    port: int,
+    web: str,
+    made: dict[settings.KeyKind, str],
+    options: argparse.Namespace,
+) -> None:
+    out = Console(highlight=False, soft_wrap=True)
+    url = f"ws://{configured.gateway.host}:{port}"
+    out.print(f"[bold]ecrm is ready.[/] Events at {url}/v1/events, console at {url}/v1/console")
+    out.print(f"Pages behind the links of mails at {web}")
+    out.print(f"Database {configured.database}, mails in {configured.maildir}/new")
+    if made:
+        out.print("\nThese keys were made for you and are shown only once:")
+        for kind, key in made.items():
+            out.print(f"  {kind:<12} {key}")
+    if options.demo:
+        operator = made.get("operator", "ok_…")
+        python = os.path.relpath(sys.executable)
+        ask = f"{python} run.py console{_named(options)}"
+        out.print("\nTry, in another terminal:")
+        out.print(f"  export ECRM_OPERATOR_KEY={operator}")
+        out.print(f"  {ask} -c status")
+        out.print(f"  {ask} -c 'clock advance 3h'")
+    if not made and not configured.keys:
+        out.print("The keys are those that the first start on this database has shown.")
