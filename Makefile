@@ -17,8 +17,9 @@ $(STAMP): requirements.txt
 run: setup  ## start the service with a few products and a clock that can be pushed
 	$(BIN)/python run.py serve --demo
 
-test: setup  ## everything
-	$(BIN)/python -m pytest
+test: setup  ## everything, on two workers; a browser and a mail server are installed where they may be
+	$(BIN)/python -m tests.install_peers
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: setup  ## style, types, architecture
 	$(BIN)/ruff check .
