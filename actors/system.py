@@ -156,21 +156,28 @@ class System:
         keys = [item.dedupe for item in items if item.dedupe]
         repeats = await self.store.repeats(keys) if keys else {}
         binds = {item.message.to for item in items if isinstance(item.message, messages.Bind)}
-        await self._load({item.customer_id for item in items} | binds)
-        strays = [item for item in items if self._forward(item)]
-        if strays:
-            await self._load({item.customer_id for item in strays})
+        wanted = {item.customer_id for item in items} | binds
+        while wanted:
+            await self._load(wanted)
+            # Whoever goes on as somebody else brings that one along.
+            onward = {to for one in wanted if (to := self._goes_on_as(one)) is not None}
+            wanted = onward - self._slots.keys()
+        for item in items:
+            self._forward(item)
         return repeats
 
-    def _forward(self, item: Item) -> bool:
-        """An event of a visitor who is known by now belongs to that person."""
-        slot = self._slots.get(item.customer_id)
-        if slot is None or slot.state.bound_to is None:
-            return False
+    def _goes_on_as(self, customer_id: CustomerId) -> CustomerId | None:
+        slot = self._slots.get(customer_id)
+        return None if slot is None else slot.state.bound_to
+
+    def _forward(self, item: Item) -> None:
+        """An event of a life that goes on elsewhere belongs there."""
         if not isinstance(item.message, envelope.Message):
-            return False
-        item.customer_id = slot.state.bound_to
-        return True
+            return
+        passed = set[CustomerId]()
+        while (to := self._goes_on_as(item.customer_id)) is not None and to not in passed:
+            passed.add(item.customer_id)
+            item.customer_id = to
 
     async def _load(self, wanted: set[CustomerId]) -> None:
         cold = [one for one in sorted(wanted) if one not in self._slots and one not in self._held]

@@ -17,6 +17,7 @@ from ecrm.errors import EcrmError
 from ecrm.mail import Mail
 from ecrm.moment import Instant, Seq, format_instant
 from ecrm.programme import MailStep, Programme
+from ecrm.triggers import SENT
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -59,6 +60,7 @@ async def why(store: port.Store, programmes: Programmes, mail_id: str) -> Why:
         facts.MailRequested("", wanted),
     )
     about = _about(told, asked.key, mail_id)
+    story = [(format_instant(at), explain.sentence(fact)) for at, fact in about]
     began = next((fact for _, fact in about if isinstance(fact, facts.Enrolled)), None)
     return Why(
         mail=mail_id,
@@ -68,7 +70,7 @@ async def why(store: port.Store, programmes: Programmes, mail_id: str) -> Why:
         event=_event(told, began),
         rule=_rule(programmes, wanted),
         seen=asked.seen,
-        story=tuple((format_instant(at), explain.sentence(fact)) for at, fact in about),
+        story=(*story, *_heard_too_late(told, asked.key, mail_id)),
     )
 
 
@@ -105,6 +107,35 @@ def _about(
         if of_stay or _is(fact, mail_id) or getattr(fact, "mail_id", None) == mail_id:
             found.append((at, fact))
     return found
+
+
+def _heard_too_late(
+    told: list[tuple[Instant, facts.AnyFact]], key: str, mail_id: str
+) -> Iterator[tuple[str, str]]:
+    """What would have stopped the mail, had it been heard in time: it happened before the mail left
+    and was told only afterwards (wire §1).
+    """
+    left_at: Instant | None = None
+    happened: facts.Happened | None = None
+    for at, fact in told:
+        match fact:
+            case facts.Heard(outcome=outcome) if fact.mail_id == mail_id and outcome in SENT:
+                left_at = at
+            case facts.Happened():
+                happened = fact
+            case facts.Left(key=of, reason="stop_condition") if of == key:
+                if left_at is not None and happened is not None and happened.occurred < left_at:
+                    occurred = format_instant(happened.occurred)
+                    news = f"{happened.event} was heard, which had happened at {occurred}"
+                    yield (
+                        format_instant(at),
+                        f"{news}, before this mail left: heard in time, it would have stopped it",
+                    )
+                return
+            case facts.Finished(key=of) if of == key:
+                return
+            case _:
+                pass
 
 
 def _event(told: list[tuple[Instant, facts.AnyFact]], began: facts.Enrolled | None) -> str:

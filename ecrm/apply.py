@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ecrm import facts
-from ecrm.changes import cart, life, orders, programmes
+from ecrm.changes import cart, life, merging, orders, programmes
 from ecrm.changes.bounds import Changes
 from ecrm.moment import Seq
 from ecrm.state import State
@@ -42,9 +42,10 @@ _APPLIERS: Final[dict[type, Callable[[State, Any], Changes]]] = {
     facts.Opened: life.opened,
     facts.Clicked: life.clicked,
     facts.Announced: life.at,
-    facts.Bound: life.bound,
-    facts.Inherited: life.inherited,
+    facts.Bound: merging.bound,
+    facts.Inherited: merging.inherited,
     facts.Recognised: _nothing,
+    facts.Joined: merging.joined,
     facts.PersonChanged: life.person,
     facts.SignedUp: life.signed_up,
     facts.Registered: life.registered,

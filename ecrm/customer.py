@@ -17,7 +17,7 @@ from typing import assert_never
 
 import msgspec
 
-from ecrm import acceptance, condition, effects, facts, messages, readings
+from ecrm import acceptance, condition, effects, facts, merging, messages, readings
 from ecrm.around import NOTHING, Around
 from ecrm.mail import Mail
 from ecrm.matters import Campaign, Release
@@ -108,11 +108,9 @@ def _tell(turn: Turn, message: messages.Incoming) -> None:
         case messages.Seen():
             _see(turn, message)
         case messages.Bind(to):
-            stays = {key: stay for key, stay in state.enrolments.items() if stay.refs}
-            turn.record(facts.Bound(now, to, state.cart, state.consents, state.orders, stays))
-            turn.leave_all(f"this visitor is {to} now")
+            merging.bind(turn, to)
         case messages.Inherit():
-            _inherit(turn, message)
+            merging.inherit(turn, message)
         case messages.Announce():
             _announce(turn, message)
         case _:
@@ -166,20 +164,3 @@ def _announce(turn: Turn, message: messages.Announce) -> None:
                 return
             refs, name = {"campaign": campaign_id}, "Campaign Launched"
     turn.tell(announced, facts.Raised(name, turn.moment.now, matter, refs))
-
-
-def _inherit(turn: Turn, message: messages.Inherit) -> None:
-    """A person takes over a visitor's life; an order on either side empties the cart of both."""
-    now = turn.moment.now
-    turn.tell(facts.Inherited(now, message.origin, message.cart, message.consents, message.orders))
-    # What is about an order goes on where it was: a guest who gives an address is still owed it.
-    for key, stay in sorted(message.stays.items()):
-        turn.take_over(key, stay)
-    recent = now - acceptance.STILL_SPEAKS
-    for _, order in sorted(turn.state.orders.items()):
-        at, cart = order.placed_at or order.paid_at or 0, turn.state.cart
-        if cart is None or not order.bought or at < recent:
-            continue
-        # The person's own order took only what had been put aside before it.
-        if order.order_id in message.orders or cart.touched_at <= at:
-            turn.tell(facts.CartEmptied(f"Order Completed {order.order_id}"))

@@ -15,6 +15,7 @@ import msgspec
 from ecrm import facts, messages
 from ecrm.mail import Mail
 from ecrm.moment import CustomerId, Instant
+from ecrm.state import State
 from proto import notices
 
 
@@ -147,7 +148,14 @@ _NOTICES: Final[dict[type, Callable[[CustomerId, Any, Instant], notices.Notice |
 
 # Most facts ask for nothing; they are passed over at once, because this runs for every one.
 _ASKING: Final = frozenset(
-    (facts.MailRequested, facts.MailRetracted, facts.Recognised, facts.Bound, *_NOTICES)
+    (
+        facts.MailRequested,
+        facts.MailRetracted,
+        facts.Recognised,
+        facts.Joined,
+        facts.Bound,
+        *_NOTICES,
+    )
 )
 
 
@@ -160,10 +168,22 @@ def effects_of(customer_id: CustomerId, fact: facts.AnyFact, now: Instant) -> tu
             return (Send(wanted),)
         case facts.MailRetracted(mail_id=mail_id, because=because):
             return (Cancel(mail_id, because),)
-        case facts.Recognised(visitor=visitor):
-            return (Tell(visitor, messages.Bind(customer_id)),)
-        case facts.Bound(to=to, cart=cart, consents=consents, orders=orders, stays=stays):
-            return (Tell(to, messages.Inherit(customer_id, cart, consents, orders, stays)),)
+        case facts.Recognised(visitor=other) | facts.Joined(former=other):
+            return (Tell(other, messages.Bind(customer_id)),)
+        case facts.Bound():
+            legacy = fact.legacy or _legacy(customer_id, fact)
+            return (Tell(fact.to, messages.Inherit(legacy.customer_id, legacy=legacy)),)
         case _:
             notice = _NOTICES[type(fact)](customer_id, fact, now)
             return () if notice is None else (Notify(notice),)
+
+
+def _legacy(customer_id: CustomerId, fact: facts.Bound) -> State:
+    """What was handed on before lives were handed on whole."""
+    return State(
+        customer_id,
+        cart=fact.cart,
+        consents=fact.consents,
+        orders=fact.orders,
+        enrolments=fact.stays,
+    )

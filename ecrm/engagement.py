@@ -13,7 +13,7 @@ and knows no thresholds; those come in when the tier is asked for, so that a sho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal
 
 import msgspec
@@ -165,6 +165,32 @@ def seen(e: Engagement, at: Instant) -> Engagement:
 def answered(e: Engagement, at: Instant) -> Engagement:
     """A survey, a preference or a mail was answered."""
     return msgspec.structs.replace(e, answered_at=_latest(e.answered_at, at))
+
+
+def merged(ours: Engagement, theirs: Engagement) -> Engagement:
+    """Of two lives that are one person's, all that either knew."""
+    both = {letter.mail_id: letter for letter in (*theirs.letters, *ours.letters)}
+    letters = sorted(both.values(), key=lambda each: (each.at, each.mail_id))[-LETTERS_KEPT:]
+    bought = ours.bought
+    for one in theirs.bought:
+        bought = _with_bought(bought, Instant(one.at - one.after), one.at)
+    return Engagement(
+        letters=tuple(letters),
+        first_at=_of(min, ours.first_at, theirs.first_at),
+        opened_on=_of(max, ours.opened_on, theirs.opened_on),
+        clicked_at=_of(max, ours.clicked_at, theirs.clicked_at),
+        ordered_at=_of(max, ours.ordered_at, theirs.ordered_at),
+        seen_at=_of(max, ours.seen_at, theirs.seen_at),
+        answered_at=_of(max, ours.answered_at, theirs.answered_at),
+        bought=bought,
+    )
+
+
+def _of(
+    choice: Callable[[Iterable[Instant]], Instant], *instants: Instant | None
+) -> Instant | None:
+    known = [at for at in instants if at is not None]
+    return choice(known) if known else None
 
 
 def _latest(known: Instant | None, at: Instant) -> Instant:

@@ -17,7 +17,7 @@ from ecrm.mail import Mail
 from ecrm.matters import AnyMatter, Cadence, Notice
 from ecrm.moment import CustomerId, Instant
 from ecrm.rfm import Score
-from ecrm.state import Cart, Consent, Enrolment, Line, Order, Parcel, Person, Wish
+from ecrm.state import Cart, Consent, Enrolment, Line, Order, Parcel, Person, State, Wish
 
 Reason = Literal[
     "consent",  # the legal basis is missing
@@ -32,6 +32,7 @@ Reason = Literal[
     "switched_off",  # the programme or the step is gone or switched off
     "preference",  # the person does not want to hear of this
     "digest",  # the person hears of it in a digest
+    "settling",  # it was heard of late, and more may be on its way
     "budget",  # the programme has given away what it may this month
 ]
 
@@ -93,7 +94,9 @@ class Announced(Fact, frozen=True, gc=False):
 
 
 class Bound(Fact, frozen=True, gc=False):
-    """The visitor is a known person from now on; its life moves there."""
+    """From now on it is another one's life, and moves there: `legacy` as it stood, or the other
+    fields where it was written before lives were handed on whole.
+    """
 
     at: Instant
     to: CustomerId
@@ -101,16 +104,18 @@ class Bound(Fact, frozen=True, gc=False):
     consents: dict[str, Consent] = {}
     orders: dict[str, Order] = {}
     stays: dict[str, Enrolment] = {}
+    legacy: State | None = None
 
 
 class Inherited(Fact, frozen=True, gc=False):
-    """A visitor's life came to this person."""
+    """A visitor's life, or that under an older id, came to this person; `legacy` as in `Bound`."""
 
     at: Instant
     origin: CustomerId
     cart: Cart | None = None
     consents: dict[str, Consent] = {}
     orders: dict[str, Order] = {}
+    legacy: State | None = None
 
 
 # The person.
@@ -120,6 +125,12 @@ class Recognised(Fact, frozen=True, gc=False):
     """A visitor turned out to be this person (wire §1)."""
 
     visitor: CustomerId
+
+
+class Joined(Fact, frozen=True, gc=False):
+    """An older id of this person was named (wire §1, alias)."""
+
+    former: CustomerId
 
 
 class PersonChanged(Fact, frozen=True, gc=False):
@@ -483,7 +494,7 @@ class Invited(Fact, frozen=True, gc=False):
 
 AnyFact = (
     Happened | Ticked | Heard | Opened | Clicked | Announced | Bound | Inherited
-    | Recognised | PersonChanged | SignedUp | Registered | ConsentChanged
+    | Recognised | Joined | PersonChanged | SignedUp | Registered | ConsentChanged
     | AccountClosed | Erased | TopicsChosen | FrequencyWished
     | LinePut | LineTaken | CartReplaced | CartEmptied | CheckoutReached | Browsed
     | OrderPlaced | OrderPaid | OrderUpdated | OrderPrepared | OrderShipped

@@ -8,7 +8,7 @@ import msgspec
 
 from ecrm.matters import Campaign, Release
 from ecrm.moment import CustomerId
-from ecrm.state import Cart, Consent, Enrolment, Order
+from ecrm.state import Cart, Consent, Enrolment, Order, State
 from proto import record
 from proto.envelope import Message
 
@@ -29,19 +29,22 @@ class Report(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Bind(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """To a visitor: you are this person."""
+    """To a visitor, or to a person under an older id: you are this person."""
 
     to: CustomerId
 
 
 class Inherit(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """To a person: this visitor's life is yours."""
+    """To a person: this life is yours. `legacy` is that life as it stood; words from before it was
+    handed on whole have the other fields instead.
+    """
 
     origin: CustomerId
     cart: Cart | None = None
     consents: dict[str, Consent] = {}
     orders: dict[str, Order] = {}
     stays: dict[str, Enrolment] = {}
+    legacy: State | None = None
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False, tag=True):

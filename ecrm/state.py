@@ -256,6 +256,7 @@ class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     over: dict[str, Instant] = {}
     invited: dict[str, Instant] = {}
     visitors: tuple[CustomerId, ...] = ()
+    former: tuple[CustomerId, ...] = ()
     engagement: Engagement = Engagement()
     tier: Tier = "unmeasured"
     assess_at: Instant | None = None

@@ -236,9 +236,10 @@ def triggers_of(state: State, fact: facts.AnyFact) -> tuple[Trigger, ...]:
 
 def _inherited(fact: facts.Inherited) -> tuple[Trigger, ...]:
     """A cart that came along is as if it had been filled here at the time."""
-    if fact.cart is None or not fact.cart.lines:
+    cart = fact.cart if fact.legacy is None else fact.legacy.cart
+    if cart is None or not cart.lines:
         return ()
-    added = Trigger("Product Added", fact.cart.touched_at)
-    if not fact.cart.step:
+    added = Trigger("Product Added", cart.touched_at)
+    if not cart.step:
         return (added,)
-    return (added, Trigger("Checkout Started", fact.cart.touched_at))
+    return (added, Trigger("Checkout Started", cart.touched_at))

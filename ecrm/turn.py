@@ -18,7 +18,7 @@ Between 1 and 2 the customer looks at where it stands: its tier, its scores, whe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import assert_never
+from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
 from ecrm import (
@@ -38,11 +38,18 @@ from ecrm.around import NOTHING, Around
 from ecrm.delays import Gathered
 from ecrm.mail import Mail
 from ecrm.matters import AnyMatter, Appointment, Cadence, Carriage, Comment, Notice
-from ecrm.moment import NEVER, Instant, Moment, format_instant
+from ecrm.moment import NEVER, Instant, Moment, format_instant, minutes
 from ecrm.programme import MailStep, MarkStep, Programme, Step
 from ecrm.request import Candidate
 from ecrm.rules import Rules
 from ecrm.state import Enrolment, State
+
+# How long nothing is advertised because of what was heard late: a browser that comes back tells all
+# it kept within seconds, and back ends repeat what was not taken within a minute or two.
+SETTLE: Final = minutes(2)
+
+# Facts after which there may be an address where there was none.
+_MAY_BRING_ADDRESS: Final = (facts.PersonChanged, facts.Inherited)
 
 
 class Turn:
@@ -82,13 +89,13 @@ class Turn:
     def tell(self, *happened: facts.AnyFact) -> None:
         """Record facts of the world, and set off what listens to them."""
         for fact in happened:
-            had_none = isinstance(fact, facts.PersonChanged) and self._is_unreachable()
+            had_none = isinstance(fact, _MAY_BRING_ADDRESS) and self._is_unreachable()
             self.record(fact)
             match fact:
-                case facts.PersonChanged() if had_none:
+                case facts.PersonChanged() | facts.Inherited() if had_none:
                     self._look_again()
                 case facts.ConsentChanged(consent.MARKETING_PURPOSE, False):
-                    self._retract_marketing(f"{fact.purpose} was denied")
+                    self.retract_marketing(f"{fact.purpose} was denied")
                 case facts.AccountClosed():
                     self.leave_all("the account was deleted")
                 case _:
@@ -105,7 +112,8 @@ class Turn:
             if self.state.timers[key] != stay.due:
                 self.record(facts.Awaits(key, stay.step, stay.due))
 
-    def _retract_marketing(self, because: str) -> None:
+    def retract_marketing(self, because: str) -> None:
+        """Take back the marketing mails that still wait in the queue."""
         for mail_id, waiting in sorted(self.state.waiting.items()):
             if waiting.mail_class == "marketing":
                 self.record(facts.MailRetracted(mail_id, waiting.kind, because))
@@ -160,6 +168,17 @@ class Turn:
         step = one.step(stay.step)
         if step is not None:
             self._await(key, step)
+            self._let_settle(key, step, trigger)
+
+    def _let_settle(self, key: str, step: Step, trigger: triggers.Trigger) -> None:
+        """What is heard late is seldom heard alone: the order may come right behind its cart."""
+        if not isinstance(step, MailStep) or step.mail_class != "marketing":
+            return
+        now = self.moment.now
+        if self.state.timers[key] > now or trigger.occurred + SETTLE > now:
+            return
+        until, why = Instant(now + SETTLE), "heard of late: more may be on its way"
+        self.record(facts.MailDeferred(key, step.name, step.kind, until, "settling", why))
 
     def _enrol(self, one: Programme, trigger: triggers.Trigger) -> None:
         about = trigger.refs.get(one.per, "")
@@ -174,6 +193,7 @@ class Turn:
             facts.Enrolled(key, one.name, trigger.name, trigger.refs, since, nth, trigger.matter)
         )
         self._await(key, one.steps[0])
+        self._let_settle(key, one.steps[0], trigger)
 
     def _begin_anew(self, one: Programme, key: str, stay: Enrolment) -> None:
         """Another round of a stay that has just ended."""
@@ -189,7 +209,7 @@ class Turn:
     def take_over(self, key: str, stay: Enrolment) -> None:
         """Go on with a stay of another life, from the step it awaited."""
         one = self.rules.programmes.get(stay.programme)
-        if key in self.state.enrolments or one is None or self._is_shut(one):
+        if key in self.state.enrolments or one is None or not self._may_come(one):
             return
         nth = self.state.stays.get(stay.programme, 0)
         self.record(

@@ -42,7 +42,7 @@ def accept(
     handler = _HANDLERS.get(type(message.event))
     told = Told(state, occurred, currency, shelf)
     made = handler(told, message.event) if handler is not None else ()
-    return (happened, *_recognised(message), *made)
+    return (happened, *_recognised(state, message), *made)
 
 
 # What only the person does, and so tells that there is somebody (mission §9.3). Orders, reviews and
@@ -63,12 +63,23 @@ def _is_life(message: envelope.Message) -> bool:
     return message.kind == "page" or message.event_name in _LIFE
 
 
-def _recognised(message: envelope.Message) -> Facts:
-    """Who says at once who they are and who they were is one person from now on."""
-    was = message.anonymous_id if message.kind == "identify" else message.previous_id
-    if message.kind not in ("identify", "alias") or not was or not message.user_id:
+def _recognised(state: State, message: envelope.Message) -> Facts:
+    """Who says at once who they are and who they were is one person from now on. Segment's
+    libraries put both ids on whatever they track: that says it too, the first time.
+    """
+    was = message.previous_id if message.kind == "alias" else message.anonymous_id
+    if not was or not message.user_id:
         return ()
-    return (facts.Recognised(CustomerId(f"{VISITOR}{was}")),)
+    visitor = facts.Recognised(CustomerId(f"{VISITOR}{was}"))
+    match message.kind:
+        case "identify":
+            return (visitor,)
+        case "alias":
+            # A browser may name its own visitor, never another person's id.
+            may_join = message.source != "publishable" and was != state.customer_id
+            return (visitor, facts.Joined(CustomerId(was))) if may_join else (visitor,)
+        case _:
+            return () if visitor.visitor in state.visitors else (visitor,)
 
 
 _HANDLERS: Final[dict[type, Callable[[Told, Any], Facts]]] = {

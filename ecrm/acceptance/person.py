@@ -34,6 +34,11 @@ def identified(told: Told, traits: envelope.Traits) -> Facts:
     return (*_person(before, after), *_registered(told.state, after, signed_up=False))
 
 
+def registered(state: State) -> Facts:
+    """There is an account and an address by now, and there was not before."""
+    return _registered(state, state.person, signed_up=False)
+
+
 def _person(before: Person, after: Person) -> Facts:
     return () if before == after else (facts.PersonChanged(after),)
 

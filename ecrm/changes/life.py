@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from ecrm import consent as consents
 from ecrm import engagement, facts
 from ecrm.changes import orders
@@ -16,10 +14,7 @@ from ecrm.state import (
     NOTICES_KEPT,
     OVER_KEPT,
     RATINGS_KEPT,
-    VISITORS_KEPT,
-    Cart,
     Consent,
-    Purchases,
     State,
 )
 
@@ -63,36 +58,6 @@ def opened(state: State, fact: facts.Opened) -> Changes:
 def clicked(state: State, fact: facts.Clicked) -> Changes:
     clicked = engagement.clicked(state.engagement, fact.mail_id, fact.at)
     return at(state, fact) | {"engagement": clicked}
-
-
-def bound(state: State, fact: facts.Bound) -> Changes:
-    gone: Changes = {"cart": None, "consents": {}, "orders": {}, "purchases": Purchases()}
-    return at(state, fact) | gone | {"bound_to": fact.to}
-
-
-def inherited(state: State, fact: facts.Inherited) -> Changes:
-    changes = at(state, fact)
-    changes["consents"] = {**fact.consents, **state.consents}
-    changes["visitors"] = (*state.visitors, fact.origin)[-VISITORS_KEPT:]
-    if fact.cart is not None:
-        changes["cart"] = _merged_carts(state.cart, fact.cart)
-    for order_id, order in sorted(fact.orders.items()):
-        known = state.orders.get(order_id)
-        told = orders.with_order(state, order if known is None else orders.completed(known, order))
-        state = replace(state, **told)
-        changes |= told
-    return changes
-
-
-def _merged_carts(ours: Cart | None, theirs: Cart) -> Cart:
-    """Both carts are kept; the newer one gives its name and its place in the checkout."""
-    if ours is None:
-        return theirs
-    older, newer = sorted((ours, theirs), key=lambda cart: cart.touched_at)
-    lines = newer.lines
-    known = {line.product_id for line in lines}
-    lines += tuple(line for line in older.lines if line.product_id not in known)
-    return replace(newer, lines=lines)
 
 
 def person(_state: State, fact: facts.PersonChanged) -> Changes:

@@ -110,8 +110,26 @@ def test_a_visitor_is_told_who_it_is_and_the_person_what_it_did():
     assert asked(facts.Recognised(CustomerId("visitor:v"))) == [
         effects.Tell(CustomerId("visitor:v"), messages.Bind(ME))
     ]
+    legacy = State(ME, cart=cart, consents=said, orders=orders)
+    assert asked(facts.Bound(NOW, CustomerId("c2"), legacy=legacy)) == [
+        effects.Tell(CustomerId("c2"), messages.Inherit(ME, legacy=legacy))
+    ]
+
+
+def test_what_was_bound_before_lives_were_handed_on_whole_hands_on_what_it_knew():
+    cart, said = Cart("k", "EUR"), {"email_marketing": Consent(granted=True, at=NOW)}
+    orders = {"o1": Order("o1")}
     assert asked(facts.Bound(NOW, CustomerId("c2"), cart, said, orders)) == [
-        effects.Tell(CustomerId("c2"), messages.Inherit(ME, cart, said, orders))
+        effects.Tell(
+            CustomerId("c2"),
+            messages.Inherit(ME, legacy=State(ME, cart=cart, consents=said, orders=orders)),
+        )
+    ]
+
+
+def test_an_older_id_is_told_who_it_is():
+    assert asked(facts.Joined(CustomerId("c0"))) == [
+        effects.Tell(CustomerId("c0"), messages.Bind(ME))
     ]
 
 

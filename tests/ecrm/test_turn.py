@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from ecrm import customer, facts, messages, programmes, state
 from ecrm.delays import after, latest
 from ecrm.mail import MARKETING, TRANSACTIONAL
-from ecrm.moment import Duration, Instant, days, hours, minutes, moment_of
+from ecrm.moment import CustomerId, Duration, Instant, days, hours, minutes, moment_of
 from ecrm.pressure import Limits
 from ecrm.programme import again, local, mail, mark, once, programme, skip
 from ecrm.rules import Rules
 from ecrm.state import Consent
+from ecrm.turn import SETTLE
 from proto import events
 from proto.envelope import Message
 from tests.lives import Life, Withheld, shop
@@ -153,8 +154,25 @@ def test_steps_that_fell_due_together_are_all_answered_for():
     steps = (mail("a", kind="k02"), mail("b", kind="k03", after=days(1)), mark("c", after=days(2)))
     life = living(of("one", *steps), limits=Limits(per_week=9, min_gap=Duration(0), quiet=None))
     rung(life, occurred=Instant(life.now - days(5)))
+    life.sleeps(SETTLE)
     assert life.kinds == ["k02", "k03"]
     assert life.state.marks == {"c": life.now}
+
+
+def test_nothing_is_advertised_at_once_because_of_what_was_heard_late():
+    life = living(of("one", mail("a", kind="k02")))
+    rung(life, occurred=Instant(life.now - SETTLE))
+    (deferred,) = life.of(facts.MailDeferred)
+    assert (deferred.until, deferred.reason) == (life.now + SETTLE, "settling")
+    assert life.sleeps(Duration(SETTLE - 1)).kinds == []
+    assert life.sleeps(Duration(1)).kinds == ["k02"]
+
+
+def test_what_is_owed_because_of_what_was_heard_late_goes_at_once():
+    owed = of("owed", mail("a", kind="k11"), basis="contract", mail_class=TRANSACTIONAL)
+    life = living(owed)
+    rung(life, occurred=Instant(life.now - days(1)))
+    assert life.kinds == ["k11"]
 
 
 # Alarms
@@ -286,12 +304,35 @@ def test_an_alias_brings_the_visitor_along_too():
     said = replace(life.message("alias", "Aliased", events.SignedIn()), previous_id="v")
     life.take(said)
     assert [fact.visitor for fact in life.of(facts.Recognised)] == ["visitor:v"]
+    assert [fact.former for fact in life.of(facts.Joined)] == ["v"]
 
 
-def test_an_event_that_merely_names_a_visitor_binds_nobody():
+def test_a_browsers_alias_never_names_another_person():
     life = Life()
-    life.take(life.message("track", "Signed In", events.SignedIn(), visitor="v"))
-    assert life.of(facts.Recognised) == []
+    said = replace(life.message("alias", "Aliased", events.SignedIn()), previous_id="ana")
+    life.take(replace(said, source="publishable"))
+    assert [fact.visitor for fact in life.of(facts.Recognised)] == ["visitor:ana"]
+    assert life.of(facts.Joined) == []
+
+
+def test_an_event_that_names_both_brings_the_visitor_along_once():
+    life = Life()
+    both = life.message("track", "Signed In", events.SignedIn(), visitor="v")
+    life.take(both)
+    assert [fact.visitor for fact in life.of(facts.Recognised)] == ["visitor:v"]
+    visitor().becomes(life).take(both)
+    life.take(both)
+    assert len(life.of(facts.Recognised)) == 1
+
+
+def test_of_two_ids_that_claim_each_other_one_stays():
+    ana, bob = Life(customer_id="ana"), Life(customer_id="bob")
+    for one, other in ((ana, "bob"), (bob, "ana")):
+        said = replace(one.message("alias", "Aliased", events.SignedIn()), previous_id=other)
+        one.take(said)
+    ana.take(messages.Bind(CustomerId("bob")))
+    bob.take(messages.Bind(CustomerId("ana")))
+    assert (ana.state.bound_to, bob.state.bound_to) == (None, "ana")
 
 
 def test_a_visitors_cart_is_remembered_to_the_person():

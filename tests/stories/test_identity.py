@@ -28,7 +28,8 @@ async def test_who_is_known_an_hour_later_is_reminded_then_and_once(autojump_clo
     await shop.identify("zoe", visitor="v1")
     await shop.identify("zoe", visitor="v1")
     await world.until("2026-03-03 10:00")
-    assert world.kinds() == [("k07", "2026-03-02 12:30")]
+    # Not at once: whoever signs in may be about to buy.
+    assert world.kinds() == [("k07", "2026-03-02 12:32")]
     # As a visitor nobody had agreed to anything.
     assert await world.unsent("visitor:v1") == [
         Unsent("k07", "cart/reminder", "consent"),
@@ -212,3 +213,121 @@ async def test_visitors_of_the_same_name_as_a_person_are_somebody_else(autojump_
     await world.until("2026-03-02 11:00")
     assert world.kinds() == []
     assert [mail.reason for mail in await world.unsent("visitor:zoe")] == ["consent"]
+
+
+# One person, two ids.
+
+
+async def test_what_was_done_under_an_older_id_goes_on_under_the_new_one(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("z1", firstName="Zoé")
+    await shop.adds("z1", "cup")
+    await world.until("2026-03-02 10:30")
+    await shop.say("alias", "zoe", previousId="z1")
+    await world.until("2026-03-03 10:00")
+    # Address, consent and cart came along, and the older id is reminded of nothing.
+    assert world.kinds("zoe") == [("k07", "2026-03-02 11:00")]
+    assert world.mails("z1") == []
+    assert world.letter("k07")["To"] == "z1@customers.example"
+
+
+async def test_an_order_under_either_id_stops_the_reminder_of_both(autojump_clock, world):
+    shop = await world.shop()
+    for old, new in (("a1", "ana"), ("b1", "bob")):
+        await shop.knows(old)
+        await shop.knows(new)
+    await shop.adds("a1", "cup")
+    await shop.adds("bob", "cup")
+    await world.until("2026-03-02 10:20")
+    await shop.pays("ana", "o1", "cup")
+    await shop.pays("b1", "o2", "cup")
+    await shop.say("alias", "ana", previousId="a1")
+    await shop.say("alias", "bob", previousId="b1")
+    await world.until("2026-03-04 10:00")
+    assert {kind for kind, _ in world.kinds()} == {"k11", "k12"}
+
+
+async def test_what_is_told_of_an_older_id_later_is_the_persons(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.knows("z1")
+    await shop.say("alias", "z2", previousId="z1")
+    await shop.say("alias", "zoe", previousId="z2")
+    await shop.adds("z1", "cup")
+    await world.until("2026-03-02 10:30")
+    # The shop's older back end has not heard of the new id.
+    await shop.pays("z1", "o1", "cup")
+    await world.until("2026-03-03 10:00")
+    assert world.kinds("zoe") == [("k11", "2026-03-02 10:30")]
+    assert world.mails("z1") == world.mails("z2") == []
+
+
+async def test_the_caps_of_two_ids_add_up(autojump_clock, world):
+    shop = await world.shop()
+    for user in ("zoe", "z1"):
+        await shop.registers(user)
+        await shop.adds(user, f"cup-{user}")
+    await world.until("2026-03-02 12:00")
+    assert len([one for one in world.mails() if one.kind == "k07"]) == 2
+    await shop.say("alias", "zoe", previousId="z1")
+    await world.until("2026-03-09 10:59")
+    # Two marketing mails had gone already: in these seven days there is room for none.
+    assert [one for one in world.mails() if one.kind not in ("k01", "k07")] == []
+
+
+async def test_who_was_welcomed_under_an_older_id_is_not_welcomed_again(autojump_clock, world):
+    shop = await world.shop()
+    await shop.registers("z1")
+    await world.until("2026-03-12 10:00")
+    welcomed = world.kinds("z1")
+    await shop.say("alias", "zoe", previousId="z1")
+    await shop.registers("zoe")
+    await world.until("2026-04-12 10:00")
+    series = [kind for kind, _ in (*welcomed, *world.kinds("zoe"))]
+    assert [kind for kind in series if kind <= "k05"] == ["k01", "k02", "k03", "k04", "k05"]
+
+
+async def test_a_no_under_either_id_is_a_no(autojump_clock, world):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("zoe", "cup")
+    await shop.knows("z1")
+    await world.passes(60_000)
+    await shop.consents("z1", "denied")
+    await shop.say("alias", "zoe", previousId="z1")
+    await world.until("2026-03-06 10:00")
+    assert world.kinds() == []
+    assert await world.unsent("zoe", "k07") == [Unsent("k07", "cart/reminder", "consent")]
+
+
+async def test_ids_that_claim_each_other_are_one_and_nothing_is_lost(autojump_clock, world):
+    shop = await world.shop()
+    for user in ("ana", "bob"):
+        await shop.knows(user)
+        await shop.adds(user, f"cup-{user}")
+    messages = [
+        {"type": "alias", "messageId": "x1", "userId": "ana", "previousId": "bob"},
+        {"type": "alias", "messageId": "x2", "userId": "bob", "previousId": "ana"},
+    ]
+    assert await shop.client.send(messages) == []
+    await world.until("2026-03-02 12:00")
+    (reminded,) = world.letters()
+    assert reminded["X-Ecrm-Customer"] == "ana"
+    assert "- cup-ana" in text_of(reminded)
+    assert "- cup-bob" in text_of(reminded)
+
+
+async def test_a_visitor_named_on_an_event_of_a_person_is_that_person(autojump_clock, world):
+    """Segment's libraries put both ids on all they track."""
+    shop = await world.shop()
+    await shop.say("identify", "?v1", traits={"email": "zoe@customers.example"})
+    await shop.consents("?v1")
+    await shop.adds("?v1", "cup")
+    await world.until("2026-03-02 10:30")
+    order = {"order_id": "o1", "total": 10, "currency": "EUR"}
+    await shop.say("track", "zoe", anonymousId="v1", event="Order Paid", properties=order)
+    await world.until("2026-03-06 10:00")
+    assert [mail.kind for mail in world.mails()] == ["k11", "k12"]
+    assert await world.unsent("visitor:v1", "k07") == [
+        Unsent("k07", "cart/reminder", "stop_condition")
+    ]
