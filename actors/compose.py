@@ -9,6 +9,8 @@ A template that fails raises `errors.Misconfigured`, a mail that cannot be writt
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 
 import jinja2
@@ -118,12 +120,10 @@ class Composer:
         compiled = self._templates.find(mail.template, language)
         ways = self.links(mail)
         values = self.values(mail, ways)
-        try:
-            subject = _BREAKS.sub(" ", "".join(_filled(compiled.subject, values))).strip()
+        with _filling(mail, language):
+            subject = _subject(compiled.subject, values)
             text = _filled(compiled.text, values)
             html = _filled(compiled.html, values)
-        except (jinja2.TemplateError, TypeError, ValueError, LookupError) as exc:
-            raise errors.Misconfigured(f"mail/{mail.template} ({language}): {exc}") from exc
         follower = Follower(mail, self._shop, self._base, self._keys)
         if mail.track_opens or mail.track_clicks:
             html, text = follower.html(html), follower.text(text)
@@ -144,6 +144,14 @@ class Composer:
             text="".join(text),
             destinations=follower.destinations,
         )
+
+    def subject(self, mail: Mail) -> str:
+        """The subject line alone. Raises errors.Rejected, errors.Misconfigured."""
+        language = self._read_locale(mail.locale)[1]
+        template = self._templates.find(mail.template, language).subject
+        values = self.values(mail, self.links(mail))
+        with _filling(mail, language):
+            return _subject(template, values)
 
     def return_path(self, mail: Mail) -> str:
         """Where bounces of this mail go; empty where the shop takes none in."""
@@ -181,6 +189,19 @@ class Composer:
             if locale is not None and locale.language in self._templates.catalogues:
                 return locale, locale.language
         return Locale.parse(SOURCE_LANGUAGE), SOURCE_LANGUAGE
+
+
+@contextmanager
+def _filling(mail: Mail, language: str) -> Iterator[None]:
+    """What goes wrong in a template is named after it. Raises errors.Misconfigured."""
+    try:
+        yield
+    except (jinja2.TemplateError, TypeError, ValueError, LookupError) as exc:
+        raise errors.Misconfigured(f"mail/{mail.template} ({language}): {exc}") from exc
+
+
+def _subject(template: jinja2.Template, values: dict[str, object]) -> str:
+    return _BREAKS.sub(" ", "".join(_filled(template, values))).strip()
 
 
 def _filled(template: jinja2.Template, values: dict[str, object]) -> list[str]:

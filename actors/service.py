@@ -39,6 +39,7 @@ from actors.transports.opening import open_transport
 from actors.transports.port import Transport
 from actors.web.desk import Desk
 from actors.web.look import Look
+from actors.web.proxies import Proxies
 from actors.web.site import Site
 from ecrm.links import LinkKey, LinkKeys
 from ecrm.rules import Rules
@@ -98,7 +99,12 @@ class Service:
         )
         self.gateway = Gateway(self.system, clock, self.keyring.authenticate, self.console.converse)
         desk = Desk(self.system, clock, composer, link_keys, settings.shop)
-        self.web = Site(desk, Look(TEMPLATES, settings.shop), self.system)
+        self.web = Site(
+            desk,
+            Look(TEMPLATES, settings.shop),
+            self.system,
+            Proxies(settings.web.trusted_proxies),
+        )
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell
         self.system.reports = self.reports.bell

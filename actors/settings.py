@@ -24,6 +24,7 @@ from actors import formats, mistakes, overrides, signing
 from actors.mistakes import Section, value
 from actors.transports.http import HttpSettings, endpoint_of
 from actors.transports.smtp import SmtpSettings, Tls
+from actors.web import proxies
 from ecrm import calendar, engagement, moment, pressure
 from ecrm.delivery.addresses import parse_address, parse_mailbox
 from ecrm.delivery.dkim import Signer
@@ -66,13 +67,15 @@ class GatewaySection(Section, frozen=True):
 
 class WebSection(Section, frozen=True):
     """`link_key` numbers the secret that signs links: with the next number new mails are signed
-    anew, and links of the number before are still read.
+    anew, and links of the number before are still read. Who comes through `trusted_proxies` has the
+    address that these name in `X-Forwarded-For`; of others the header is not believed.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = ""
     link_key: Annotated[int, Meta(ge=1, le=255)] = 1
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class KeySection(Section, frozen=True):
@@ -230,6 +233,8 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
     file = _read(path)
     shop, delivery = file.shop, file.delivery
     _check_shop(shop)
+    for one in file.web.trusted_proxies:
+        value("web.trusted_proxies", proxies.network, one)
     return Settings(
         shop=Shop(**msgspec.structs.asdict(shop)),
         database=Path(file.store.path) if data is None else data / "ecrm.db",

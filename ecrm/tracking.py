@@ -16,7 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 from ecrm.mail import Lane, MailClass
-from ecrm.moment import Duration, seconds
+from ecrm.moment import DAY, Duration, seconds
 from ecrm.state import Consent
 
 Deed = Literal["opened", "clicked", "rated"]
@@ -36,6 +36,10 @@ TOO_MANY: Final = 3
 # One network that fetches for so many within a minute is a relay, not a household.
 CROWD_WITHIN: Final = seconds(60)
 CROWD: Final = 20
+
+# How long a followed link leads where its mail meant: as long as people are remembered who give no
+# sign of life (delivery §2.4). Found later in an old mailbox, it must not count as one (§5.1).
+FOLLOWED_FOR: Final = 3 * 365 * DAY
 
 # A link that no person sees, in each mail whose clicks are followed.
 TRAP: Final = 0

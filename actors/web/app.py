@@ -41,6 +41,8 @@ def make(look: Look, blueprints: list[Blueprint]) -> QuartTrio:
     app.config.update(MAX_CONTENT_LENGTH=BODY, BODY_TIMEOUT=BODY_TIMEOUT)
     front = Front(look)
     app.add_url_rule("/brand.css", view_func=front.brand, methods=["GET"])
+    for place in ("/icon.svg", "/favicon.ico"):
+        app.add_url_rule(place, view_func=front.icon, methods=["GET"])
     app.add_url_rule("/static/<name>", view_func=front.file, methods=["GET"])
     app.add_url_rule("/robots.txt", view_func=front.robots, methods=["GET"])
     app.register_error_handler(Gone, front.gone)
@@ -73,17 +75,17 @@ class Front:
         return response
 
     async def brand(self) -> Response:
-        css = Response(self._look.brand_css(), content_type="text/css; charset=utf-8")
-        css.headers["Cache-Control"] = "public, max-age=3600"
-        return css
+        return _kept(self._look.brand_css(), "text/css; charset=utf-8")
+
+    async def icon(self) -> Response:
+        # Under the name, too, that browsers ask for where a page names none: a mail, for one.
+        return _kept(self._look.icon(), "image/svg+xml")
 
     async def file(self, name: str) -> Response:
         if name not in self._look.files:
             raise NotFound
         data, kind = self._look.files[name]
-        found = Response(data, content_type=kind)
-        found.headers["Cache-Control"] = "public, max-age=3600"
-        return found
+        return _kept(data, kind)
 
     async def robots(self) -> Response:
         return Response("User-agent: *\nDisallow: /\n", content_type="text/plain; charset=utf-8")
@@ -118,6 +120,13 @@ class Front:
         if status == 503:
             page.headers["Retry-After"] = RETRY_AFTER
         return page
+
+
+def _kept(body: str | bytes, kind: str) -> Response:
+    """A file that is the same for everybody."""
+    found = Response(body, content_type=kind)
+    found.headers["Cache-Control"] = "public, max-age=3600"
+    return found
 
 
 def _route() -> str:

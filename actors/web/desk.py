@@ -1,7 +1,8 @@
 """The desk behind the pages: reads what a link names, tells the customer what its reader wants.
 
-- A token names a mail, and the mail says whose it is; nothing is looked up by address. A mail that
-  is gone (erased, never sent) is answered like a token that is not ours: nothing can be learnt.
+- A token names a mail, and the mail says whose it is; nothing is looked up by address. Nothing can
+  be learnt from a token that is not ours. One that is ours and names a mail that is kept no longer
+  (its customer was erased) is told apart, for whoever holds it may be told what to do instead.
 - What a page changes is told as an ordinary event, and the page answers once that is durable. Its
   id is made of the token, of what is said and of the minute: pressed twice it is applied once.
 """
@@ -37,6 +38,10 @@ class Gone(Exception):
     """The link names nothing that is there, or nothing that this reader may see."""
 
 
+class Forgotten(Gone):
+    """The link is ours, and its mail is kept no longer: whose it was is not known any more."""
+
+
 class Untold(Exception):
     """What was asked could not be done; `again`: it may be, if it is asked again."""
 
@@ -65,11 +70,13 @@ class Desk:
         self._keys = keys
 
     async def visit(self, purpose: Purpose, token: str, *, strangers: bool = False) -> Visit:
-        """Raises Gone. Strangers have no account to look at: few pages are for them."""
+        """Raises Gone, Forgotten. Strangers have no account to look at: few pages are for them."""
         link = links.read(self._keys, purpose, token)
-        found = None if link is None else await self.store.mail(link.mail_id)
-        if link is None or found is None:
+        if link is None:
             raise Gone
+        found = await self.store.mail(link.mail_id)
+        if found is None:
+            raise Forgotten
         wanted = mail.decode(found)
         if wanted.stranger and not strangers:
             raise Gone

@@ -3,6 +3,10 @@
 The mailbox posts to the link of `List-Unsubscribe` and gets 200, never a redirect; it needs no
 cookie, no user agent, and nothing but the token. A GET changes nothing: scanners get everything. To
 ask twice is to ask once. No verdict about machines is ever asked here.
+
+These links do not expire: they work for as long as it can be found whose mail it was. Where that is
+not known any more nothing can be noted, and to answer 200 would be a lie: the page says so (410)
+and what to do instead. It takes no address to type, for then anybody could unsubscribe others.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from typing import Final
 
 from quart import Blueprint, Response, request
 
-from actors.web.desk import Desk, Visit
+from actors.web.desk import Desk, Forgotten, Visit
 from actors.web.look import Look
 from ecrm import consent
 from proto import events
@@ -28,7 +32,12 @@ class Leaving:
         pages = Blueprint("leaving", __name__)
         pages.add_url_rule("/u/<token>", "ask", self.ask, methods=["GET"])
         pages.add_url_rule("/u/<token>", "leave", self.leave, methods=["POST"])
+        pages.register_error_handler(Forgotten, self.old)
         return pages
+
+    async def old(self, _error: Forgotten) -> Response:
+        language = self._look.language_of(*request.accept_languages.values())
+        return self._look.page("old", language, 410)
 
     async def ask(self, token: str) -> Response:
         return self._show("leave", await self._desk.visit("unsubscribe", token, strangers=True))

@@ -7,6 +7,7 @@ shop's colour comes as a style sheet of its own, because a page may hold no styl
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +67,16 @@ class Look:
         colours = brand(self.shop.colour)
         rules = [f"--{name.replace('_', '-')}: {value};" for name, value in _fields(colours)]
         return ":root { " + " ".join(rules) + " }\n"
+
+    def icon(self) -> str:
+        """A picture for the tab: the shop's initial in its colour (SVG)."""
+        colours, initial = brand(self.shop.colour), self.shop.name.strip()[:1].upper()
+        return (
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+            f'<rect width="32" height="32" rx="6" fill="{colours.colour}"/>'
+            '<text x="16" y="23" text-anchor="middle" font-family="sans-serif" font-weight="700" '
+            f'font-size="20" fill="{colours.on_colour}">{escape(initial)}</text></svg>'
+        )
 
     def _filler(self, catalogue: Catalogue) -> jinja2.Environment:
         filler = jinja2.Environment(

@@ -14,7 +14,7 @@ from quart import Blueprint, Response
 from actors.store.rows import QueueRow
 from actors.web.desk import Desk, Visit
 from actors.web.look import Look
-from ecrm import facts, moment
+from ecrm import errors, facts, mail, moment
 from ecrm.moment import CustomerId, Instant
 from ecrm.state import State
 from proto import events
@@ -35,10 +35,10 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """A mail, on the page; `view` is where it can be read again."""
+    """A mail, on the page; `view` is where it can be read again, empty where it cannot."""
 
     at: Instant
-    name: str
+    subject: str
     view: str
     sent: bool
 
@@ -69,7 +69,8 @@ class Mine:
     async def see(self, token: str) -> Response:
         visit = await self._desk.visit("preferences", token)
         state = await self._desk.own_state(visit)
-        mails = [self._shown(row) for row in await self._mails(state.customer_id, SHOWN)]
+        rows = await self._mails(state.customer_id, SHOWN)
+        mails = [one for row in rows if (one := await self._shown(row)) is not None]
         orders = sorted(state.orders.values(), key=lambda order: -(order.placed_at or 0))
         return self._page("data", visit, state, mails=mails, orders=orders)
 
@@ -100,11 +101,23 @@ class Mine:
         await self._desk.tell(visit, [events.AccountDeleted()])
         return self._page("erased", visit, state)
 
-    def _shown(self, row: QueueRow) -> Shown:
-        # What holds a code is not shown again, to nobody.
-        view = self._desk.path("view", row.mail_id) if row.lane else ""
-        name = row.programme.replace("-", " ")
-        return Shown(row.at, name, view, sent=row.state in ACCEPTED)
+    async def _shown(self, row: QueueRow) -> Shown | None:
+        """None of a mail that is gone meanwhile, or that went to a stranger in the name of this
+        customer.
+        """
+        sent = row.state in ACCEPTED
+        if not row.lane:
+            # What holds a code is not shown again, to nobody.
+            return Shown(row.at, "", "", sent=sent)
+        found = await self._desk.store.mail(row.mail_id)
+        if found is None or (wanted := mail.decode(found)).stranger:
+            return None
+        try:
+            subject = self._desk.composer.subject(wanted)
+        except (errors.Rejected, errors.Misconfigured):
+            # Of a template that there is no more: its programme's name is better than no page.
+            subject = row.programme
+        return Shown(row.at, subject, self._desk.path("view", row.mail_id), sent=sent)
 
     async def _mails(self, who: CustomerId, limit: int) -> list[QueueRow]:
         return await self._desk.store.queue_rows(None, who, limit)

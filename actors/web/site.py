@@ -14,13 +14,14 @@ from actors.web.leaving import Leaving
 from actors.web.look import Look
 from actors.web.mine import Mine
 from actors.web.preferences import Preferences
+from actors.web.proxies import Proxies
 from actors.web.tracks import Tracks
 
 
 class Site:
-    def __init__(self, desk: Desk, look: Look, system: System) -> None:
+    def __init__(self, desk: Desk, look: Look, system: System, proxies: Proxies) -> None:
         self.judge = Judge(desk, system.intake)
-        tracks = Tracks(desk, self.judge)
+        tracks = Tracks(desk, self.judge, proxies)
         self.app = app.make(
             look,
             [

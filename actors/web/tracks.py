@@ -1,9 +1,10 @@
 """What is seen of a mail: its picture, its followed links, the mail itself in a browser.
 
 A picture is always the same point, whatever the token. A link leads where the store says that this
-place of this mail leads, and nowhere else. Either is recorded only while the customer's consent
-stands, also for a mail sent before it was taken back, and after the answer is on its way; a HEAD is
-never recorded. What it was worth is judged later (`actors/web/judge.py`).
+place of this mail leads, and nowhere else; where that is not known any more, or too long ago, to
+the shop's front page, and nothing is recorded. A picture or a link is recorded only while the
+customer's consent stands, also for a mail sent before it was taken back, and after the answer is on
+its way; a HEAD is never recorded. What it was worth is judged later (`actors/web/judge.py`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
 from actors.store.rows import HitRow
-from actors.web.desk import Desk, Gone, Untold, Visit
+from actors.web.desk import Desk, Forgotten, Gone, Untold, Visit
 from actors.web.judge import Judge
+from actors.web.proxies import Proxies
 from ecrm import tracking
 from ecrm.moment import Duration, Instant
 
@@ -56,9 +58,10 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
 
 
 class Tracks:
-    def __init__(self, desk: Desk, judge: Judge) -> None:
+    def __init__(self, desk: Desk, judge: Judge, proxies: Proxies) -> None:
         self._desk = desk
         self._judge = judge
+        self._proxies = proxies
 
     def blueprint(self) -> Blueprint:
         pages = Blueprint("tracks", __name__)
@@ -79,13 +82,25 @@ class Tracks:
         await self._record(visit, "opened", trace)
 
     async def follow(self, token: str) -> Response:
-        visit = await self._desk.visit("click", token)
-        url = await self._desk.store.trail.link(visit.mail.mail_id, visit.link.index)
-        if visit.link.index == tracking.TRAP:
-            url = self._desk.shop.public_url
+        try:
+            visit = await self._desk.visit("click", token)
+        except Forgotten:
+            return self._leads_to(self._desk.shop.public_url)
+        url = await self._destination(visit)
         if url is None:
-            raise Gone
+            return self._leads_to(self._desk.shop.public_url)
         self._judge.later(self._record, visit, "clicked", self._trace())
+        return self._leads_to(url)
+
+    async def _destination(self, visit: Visit) -> str | None:
+        """Where this place of this mail leads, while it does."""
+        if self._desk.clock.now() - visit.mail.at > tracking.FOLLOWED_FOR:
+            return None
+        if visit.link.index == tracking.TRAP:
+            return self._desk.shop.public_url
+        return await self._desk.store.trail.link(visit.mail.mail_id, visit.link.index)
+
+    def _leads_to(self, url: str) -> Response:
         return Response("", 302, headers={"Location": url})
 
     async def _record(self, visit: Visit, deed: Literal["opened", "clicked"], trace: Trace) -> None:
@@ -125,11 +140,13 @@ class Tracks:
         return page
 
     def _trace(self) -> Trace:
+        forwarded = request.headers.getlist("X-Forwarded-For")
+        visitor = self._proxies.visitor(request.remote_addr or "", forwarded)
         purposes = (request.headers.get("Sec-Purpose", ""), request.headers.get("Purpose", ""))
         return Trace(
             at=self._desk.clock.now(),
             method=request.method,
             agent=request.headers.get("User-Agent", "")[:AGENT],
-            network=tracking.network_of(request.remote_addr or ""),
+            network=tracking.network_of(visitor),
             prefetch=any("prefetch" in purpose for purpose in purposes),
         )

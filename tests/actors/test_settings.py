@@ -336,6 +336,7 @@ async def test_what_is_changed_takes_effect(autojump_clock, tmp_path, load):
         ("[programmes.xyz]", "programmes.xyz: there is no such programme; there are verification, reset,"),
         ("[programmes.cart.steps.ofer]", "programmes.cart.steps.ofer: there is no such step; did you mean offer?"),
         ('[programmes.cart.steps.reminder.after]\n"Checkout Begun" = "5min"', "is no clock of it; did you mean Checkout Started?"),
+        ('[web]\ntrusted_proxies = ["proxy.local"]', "web.trusted_proxies: 'proxy.local' is no address or network: write 127.0.0.1 or 10.0.0.0/8"),
         # Wrong types, numbers and choices.
         ("[shop]\nname = 1", "shop.name: Expected `str`, got `int`"),
         ('[gateway]\nport = "http"', "gateway.port: Expected `int`, got `str`"),

@@ -104,14 +104,14 @@ async def test_unsubscribing_twice_is_unsubscribing_once(world, autojump_clock, 
 async def test_a_look_at_the_page_changes_nothing(world, autojump_clock, letter):
     status, text = await world.page(path("unsubscribe", letter))
     assert status == 200
-    assert "Stop our letters?" in text
+    assert "Stop our news and offers?" in text
     assert await denials(world) == []
 
 
 async def test_the_page_for_people_unsubscribes_with_its_button(world, autojump_clock, letter):
     status, text = await world.page(path("unsubscribe", letter), {})
     assert status == 200
-    assert "You will get no more letters from us." in text
+    assert "You will get no more news and no more offers from us. An email" in text
     assert await denials(world) == [("email_marketing", "page")]
 
 
@@ -143,19 +143,49 @@ async def test_a_token_tampered_with_changes_nothing(world, autojump_clock, lett
     assert await denials(world) == []
 
 
+async def test_whoever_left_by_mistake_is_back_with_one_tap(world, autojump_clock, letter):
+    await world.page(path("unsubscribe", letter), {})
+    undo = {"email_marketing": "granted"}
+    status, text = await world.page(path("preferences", letter), undo)
+    assert (status, "Your choices are saved." in text) == (200, True)
+    consent = (await state_of(world, "ana")).consents["email_marketing"]
+    assert (consent.granted, consent.source) == (True, "page")
+
+
+@pytest.mark.parametrize("form", [None, ONE_CLICK])
+async def test_where_it_is_not_known_whose_mail_it_was_the_page_says_what_to_do(
+    world, autojump_clock, letter, form
+):
+    shop = await world.shop()
+    await shop.track("ana", "Account Deleted")
+    await world.passes(3_600_000)
+    status, text = await world.page(path("unsubscribe", letter), form, Accept_Language="en")
+    assert status == 410
+    assert "Nothing was changed." in text
+    assert "mailto:bonjour@boutique.example?subject=Unsubscribe%20me" in text
+
+
+async def test_years_later_a_mail_still_unsubscribes(world, autojump_clock, letter):
+    await world.until("2031-03-09 12:00")
+    assert (await world.page(path("unsubscribe", letter), ONE_CLICK))[0] == 200
+    assert await denials(world) == [("email_marketing", "one-click")]
+
+
 async def test_a_token_to_look_at_a_mail_unsubscribes_nobody(world, autojump_clock, letter):
     token = path("view", letter).removeprefix("/v/")
     assert (await world.page(f"/u/{token}", ONE_CLICK))[0] == 404
     assert await denials(world) == []
 
 
-async def test_a_mail_that_is_gone_is_answered_like_a_bad_token(world, autojump_clock, letter):
-    unsubscribe = path("unsubscribe", letter)
-    _, bad = await world.page("/u/x", ONE_CLICK)
+async def test_of_a_mail_that_is_gone_every_other_page_says_what_it_says_of_a_bad_token(
+    world, autojump_clock, letter
+):
+    _, bad = await world.page("/p/x")
     shop = await world.shop()
     await shop.track("ana", "Account Deleted")
     await world.passes(3_600_000)
-    assert await world.page(unsubscribe, ONE_CLICK) == (404, bad)
+    for purpose in ("preferences", "view", "rate", "review"):
+        assert await world.page(path(purpose, letter)) == (404, bad)
 
 
 async def test_a_stranger_gets_no_more_invitations_and_nothing_else_changes(world, autojump_clock):

@@ -7,6 +7,7 @@ import socket
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 import jinja2
 import pytest
@@ -136,6 +137,15 @@ async def test_the_language_of_a_stranger_is_the_browsers(client):
     for asked, language in (("fr-FR,fr;q=0.9,en;q=0.1", "fr"), ("en", "en")):
         answer = await client.get("/nothing", headers={"Accept-Language": asked})
         assert f'<html lang="{language}">' in await answer.get_data(as_text=True)
+
+
+async def test_the_tab_shows_the_shops_initial_in_its_colour():
+    look = Look(ROOT, Shop("<Vert>", "https://s.example", "a@s.example", colour="#d01c8b"))
+    for place in ("/icon.svg", "/favicon.ico"):
+        answer = await app.make(look, []).test_client().get(place)
+        svg = ET.fromstring(await answer.get_data())
+        assert (answer.headers["Content-Type"], svg[0].get("fill")) == ("image/svg+xml", "#d01c8b")
+        assert svg[1].text == "<"
 
 
 async def test_files_beside_the_pages_are_served(client):

@@ -132,7 +132,13 @@ async def test_my_data_are_shown_and_can_be_taken_along(world, autojump_clock, p
     await world.passes(60_000)
     status, text = await world.page(page + "/data")
     assert status == 200
-    for known in ("ana@customers.example", "Ana", "A-7", "teapot", ">confirmation</a>"):
+    for known in (
+        "ana@customers.example",
+        "Ana",
+        "A-7",
+        "teapot",
+        "Order A-7 confirmed: thank you!</a>",
+    ):
         assert known in text
     status, taken = await world.page(page + "/data.json")
     found = msgspec.json.decode(taken)
@@ -140,6 +146,21 @@ async def test_my_data_are_shown_and_can_be_taken_along(world, autojump_clock, p
     assert found["state"]["person"]["email"] == "ana@customers.example"
     assert [sent["kind"] for sent in found["mails"]] == ["k11", "k01"]
     assert len(found["history"]) == len(await world.past("ana"))
+
+
+async def test_my_mails_are_named_as_they_came_and_no_code_is_shown(world, autojump_clock, page):
+    shop = await world.shop()
+    code = {"code": "831472", "expires_at": "2026-03-02T11:00:00Z"}
+    await shop.track("ana", "Verification Code Requested", **code)
+    await shop.track("ana", "Invite Sent", invitee_email="zoe@friends.example")
+    await world.passes(60_000)
+    _, text = await world.page(page + "/data")
+    listed = re.findall(r"<li>(?:.*?) – (.*?)</li>", text)
+    assert [re.sub("<.*?>", "", one) for one in listed] == [
+        "A code or a link for you alone, which is not shown again",
+        str(world.letter("k01")["Subject"]),
+    ]
+    assert "831472" not in text
 
 
 async def test_erasing_is_asked_first_and_then_leaves_nothing(world, autojump_clock, page):

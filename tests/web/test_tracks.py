@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
-from ecrm import facts
+from actors.settings import WebSection
+from ecrm import facts, tracking
 from tests.visits import followed, html_of, mail_id_of, path, state_of
-from tests.worlds import text_of
+from tests.worlds import BROWSER, open_world, text_of
 
 FOLLOWED = ("open_tracking", "click_tracking")
 SCANNER = "Mozilla/5.0 (compatible; Barracuda)"
@@ -132,8 +136,50 @@ async def test_taken_back_a_consent_holds_for_mails_already_sent(world, autojump
 @pytest.mark.parametrize("bad", ["/c/x", "/c/" + "A" * 48])
 async def test_a_link_that_is_not_ours_leads_nowhere(world, autojump_clock, letter, bad):
     assert (await world.page(bad))[0] == 404
-    assert (await world.page(path("click", letter, 99)))[0] == 404
     assert (await world.page(followed(letter)[0] + "?url=https://evil.example"))[0] == 302
+
+
+async def leads(world, way):
+    return (await world.service.web.app.test_client().get(way)).headers["Location"]
+
+
+async def test_a_place_that_is_not_known_leads_to_the_shop_and_counts_for_nothing(
+    world, autojump_clock, letter
+):
+    front = world.service.settings.shop.public_url
+    assert await leads(world, path("click", letter, 99)) == front
+    await world.passes(10_000)
+    assert await seen(world) == []
+
+
+async def test_years_later_a_followed_link_leads_to_the_shop_and_counts_for_nothing(
+    world, autojump_clock, letter
+):
+    front = world.service.settings.shop.public_url
+    way = followed(letter)[0]
+    assert await leads(world, way) == front + "/teapot?a=1&b=2"
+    await world.passes(10_000)
+    before = await seen(world)
+    await world.passes(tracking.FOLLOWED_FOR)
+    assert await leads(world, way) == front
+    await world.passes(10_000)
+    assert (len(before), await seen(world)) == (1, before)
+
+
+async def test_the_network_of_a_hit_is_what_a_trusted_proxy_says(tmp_path, autojump_clock):
+    web = WebSection(trusted_proxies=("127.0.0.1",))
+    async with open_world(tmp_path, autojump_clock, web=web) as world:
+        way = followed(await letter_to_ana(world, *FOLLOWED))[0]
+        for peer, says in (("127.0.0.1", "9.9.9.9, 8.8.4.4"), ("8.8.8.8", "9.9.9.9")):
+            await world.service.web.app.test_client().get(
+                way,
+                headers={"User-Agent": BROWSER, "X-Forwarded-For": says},
+                scope_base={"client": (peer, 1)},
+            )
+        await world.passes(1_000)
+    with closing(sqlite3.connect(world.service.settings.database)) as rows:
+        found = [one for (one,) in rows.execute("SELECT network FROM hits ORDER BY arrival")]
+    assert found == ["8.8.4.0/24", "8.8.8.0/24"]
 
 
 async def test_any_picture_is_the_same_point(world, autojump_clock, letter):
@@ -150,7 +196,7 @@ async def test_an_erased_customer_leaves_no_trail(world, autojump_clock, letter)
     await world.passes(3_600_000)
     assert await world.past("ana") == []
     assert await world.service.store.trail.link(mail_id_of(letter), 1) is None
-    assert (await world.page(way))[0] == 404
+    assert await leads(world, way) == world.service.settings.shop.public_url
 
 
 async def test_a_mail_can_be_read_in_a_browser_without_being_followed(
