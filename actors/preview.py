@@ -70,11 +70,14 @@ details summary { padding: .35rem 0; cursor: pointer; }
 pre { margin: 0; padding: 1rem; overflow-x: auto; background: var(--card);
   border: 1px solid var(--line); font: .875rem/1.5 Consolas, Menlo, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; }
-@media (min-width: 64em) {
+/* Both frames and the list beside them: 375 + 700 + 304 px and what is between. */
+@media (min-width: 90em) {
   body { display: grid; grid-template-columns: 19rem minmax(0, 1fr); }
   .side { position: sticky; top: 0; height: 100vh; overflow-y: auto; }
   nav ol { columns: auto; }
   main > article:first-child { border-top: 0; }
+}
+@media (min-width: 72em) {
   figcaption { padding-left: 0; }
   section > .frames { padding-left: 1rem; }
 }
