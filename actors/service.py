@@ -104,6 +104,7 @@ class Service:
             Look(TEMPLATES, settings.shop),
             self.system,
             Proxies(settings.web.trusted_proxies),
+            self.keyring.authenticate,
         )
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell

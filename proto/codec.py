@@ -35,6 +35,9 @@ DEPTH: Final = 32
 _BROKEN: Final = (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError)
 _LOCATED: Final = re.compile(r"(?P<reason>.*?) - at (?:`key` in )?`\$(?P<path>.*)`", re.DOTALL)
 
+# The name of the sender's key in a message of Segment's libraries.
+_KEY: Final = b"writeKey"
+
 # An offset can carry the ends of the calendar past them, and nothing could store that instant.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 _TIMED: Final[tuple[type[msgspec.Struct], ...]] = (*TRACKED.values(), Traits)
@@ -146,11 +149,18 @@ class Format:
         return _decoded(self._page, self._told(properties), "$.properties")
 
     def redacted(self, data: bytes, event: object) -> bytes:
-        """The message's bytes as they may be stored (mission §9.11). Raises Fault."""
+        """The message's bytes as they may be stored (mission §9.11). Raises Fault.
+
+        Segment's libraries write the sender's key into a message; it opens the door, and is no part
+        of what was said.
+        """
         secret = SECRETS.get(type(event))
-        if secret is None:
+        if secret is None and _KEY not in data:
             return data
         message = _decoded(self._parts, data)
+        message.pop(_KEY.decode(), None)
+        if secret is None:
+            return self.encode(message)
         properties = _decoded(self._parts, message["properties"], "$.properties")
         hidden = {**properties, **dict.fromkeys(secret, self._hidden)}
         return self.encode({**message, "properties": hidden})

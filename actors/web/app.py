@@ -16,13 +16,13 @@ from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
+from actors.web import bodies
 from actors.web.desk import Gone, Untold
 from actors.web.look import Look
 from ecrm.errors import StoreBroken
 
 log = structlog.get_logger()
 
-BODY: Final = 64 * 1024
 BODY_TIMEOUT: Final = 20
 RETRY_AFTER: Final = "10"
 
@@ -38,7 +38,8 @@ HEADERS: Final = {
 def make(look: Look, blueprints: list[Blueprint]) -> QuartTrio:
     """The application; `blueprints` are its pages."""
     app = QuartTrio("actors.web", static_folder=None, template_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=BODY, BODY_TIMEOUT=BODY_TIMEOUT)
+    app.request_class = bodies.Sized
+    app.config.update(MAX_CONTENT_LENGTH=bodies.SMALL, BODY_TIMEOUT=BODY_TIMEOUT)
     front = Front(look)
     app.add_url_rule("/brand.css", view_func=front.brand, methods=["GET"])
     for place in ("/icon.svg", "/favicon.ico"):

@@ -1,13 +1,16 @@
-"""The site: all the pages of the service on one desk, and the judge of what is seen of mails.
+"""The site: all the pages of the service on one desk, the judge of what is seen of mails, the API.
 
-Other blueprints (an API, a demo shop, a console) are added to the list here.
+Other blueprints (a demo shop, a console) are added to the list here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from actors.system import System
 from actors.web import app
 from actors.web.answers import Answers
+from actors.web.api import Api
 from actors.web.desk import Desk
 from actors.web.judge import Judge
 from actors.web.leaving import Leaving
@@ -16,10 +19,18 @@ from actors.web.mine import Mine
 from actors.web.preferences import Preferences
 from actors.web.proxies import Proxies
 from actors.web.tracks import Tracks
+from proto.session import Grant
 
 
 class Site:
-    def __init__(self, desk: Desk, look: Look, system: System, proxies: Proxies) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        look: Look,
+        system: System,
+        proxies: Proxies,
+        authenticate: Callable[[str], Grant | None],
+    ) -> None:
         self.judge = Judge(desk, system.intake)
         tracks = Tracks(desk, self.judge, proxies)
         self.app = app.make(
@@ -30,5 +41,6 @@ class Site:
                 Preferences(desk, look).blueprint(),
                 Mine(desk, look).blueprint(),
                 Answers(desk, look, tracks).blueprint(),
+                Api(system, desk.clock, authenticate).blueprint(),
             ],
         )
