@@ -23,7 +23,6 @@ import msgspec
 import structlog
 import trio
 from quart import Blueprint, Response, request
-from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import (
     BadRequest,
     HTTPException,
@@ -75,6 +74,8 @@ PREFLIGHT: Final = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
     "Access-Control-Max-Age": "86400",
 }
+# Basic would make browsers ask the shop's customers for a password.
+CHALLENGE: Final = 'Bearer realm="ecrm"'
 
 _CODES: Final = {
     401: "unauthorized",
@@ -130,23 +131,23 @@ class Api:
         if name not in KINDS:
             raise NotFound(f"there is nothing at /v1/{name}: only {_PATHS}")
         if request.method == "OPTIONS":
-            return Response(status=204, headers=PREFLIGHT)
+            return Response(b"", 204, PREFLIGHT)
         if request.method != "POST":
-            raise MethodNotAllowed(["POST", "OPTIONS"], "send it with POST")
+            raise MethodNotAllowed(description="send it with POST")
         if self._system.bell.stopping:
             return _again(503, "stopping", "the service is stopping: send it again in a moment")
         grant = self._admitted(_key_of_header())
         body = await bodies.plain(request)
         grant = grant or self._admitted(post.key_in(body))
         if grant is None:
-            raise _unauthorized("no key: it is the user name of Basic auth, or writeKey")
+            raise Unauthorized("no key: it is the user name of Basic auth, or writeKey")
         return await self._heard(body, KINDS[name], grant)
 
     def _admitted(self, key: str | None) -> Grant | None:
         """Whose key this is; None where there is none. Raises Unauthorized."""
         grant = None if key is None else self._authenticate(key)
         if key is not None and grant is None:
-            raise _unauthorized(
+            raise Unauthorized(
                 "no such key: the first start printed them, or look at [[keys]] in ecrm.toml"
             )
         return grant
@@ -179,9 +180,10 @@ class Api:
         status = error.code or 500
         code = _CODES.get(status, "invalid")
         answer = _say(status, Said(success=False, code=code, message=error.description or ""))
-        for name, value in error.get_headers():
-            if name in ("Allow", "WWW-Authenticate"):
-                answer.headers[name] = value
+        if isinstance(error, MethodNotAllowed):
+            answer.headers["Allow"] = "POST, OPTIONS"
+        if isinstance(error, Unauthorized):
+            answer.headers["WWW-Authenticate"] = CHALLENGE
         return answer
 
     async def failed(self, error: Exception) -> Response:
@@ -193,14 +195,9 @@ def _key_of_header() -> str | None:
     told = request.authorization
     if told is None:
         if "Authorization" in request.headers:
-            raise _unauthorized("the Authorization cannot be read: send Basic, or Bearer")
+            raise Unauthorized("the Authorization cannot be read: send Basic, or Bearer")
         return None
     return told.username if told.type == "basic" else told.token
-
-
-def _unauthorized(reason: str) -> Unauthorized:
-    # Basic would make browsers ask the shop's customers for a password.
-    return Unauthorized(reason, www_authenticate=WWWAuthenticate("bearer", {"realm": "ecrm"}))
 
 
 def _is_known(answer: Answer | None) -> bool:

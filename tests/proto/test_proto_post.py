@@ -126,7 +126,9 @@ def test_a_batch_that_cannot_be_read_says_where(body, path):
     assert caught.value.reason
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"7", b'{"messageId": ""}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[]", b"7", b'{"messageId": ""}', b"[" * 100_000]
+)
 def test_one_message_that_cannot_be_read_is_refused_not_raised(body):
     [reject] = rejects(read(body, "track"))
     assert reject.code == "invalid"
