@@ -1,4 +1,4 @@
-"""A client for Python back ends: tells events and waits until they are durable (wire §1).
+"""One conversation with the service: tells events and waits until they are durable (wire §1).
 
     async with connect("ws://127.0.0.1:8765/v1/events", key) as client:
         refused = await client.send(messages)
@@ -6,7 +6,7 @@
 `send` returns when every message was acknowledged or refused for good. What the service is too busy
 for is sent again after the time it asks; what it does not know the outcome of is sent again at
 once, with the same id, so it is applied once. It keeps within the window and the frames the service
-allows.
+allows. It does not connect again: `actors/sender.py` does, for back ends that live long.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ FRAMING: Final = 64
 
 
 class Unwelcome(EcrmError):
-    """The service did not let this client in."""
+    """The service did not let this client in. `code` is the wire's: `goodbye` where it stops."""
+
+    def __init__(self, message: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -44,7 +48,7 @@ class Refusal(msgspec.Struct, frozen=True):
     path: str = ""
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True):
     """Any frame of the service; each type fills its own fields."""
 
     type: str
@@ -59,7 +63,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Answer).decode
+_decode = msgspec.msgpack.Decoder(Answer).decode
 
 
 class Client:
@@ -69,8 +73,8 @@ class Client:
         self, websocket: trio_websocket.WebSocketConnection, window: int, frame_bytes: int
     ) -> None:
         self._websocket = websocket
-        self._window = window
-        self._frame_bytes = frame_bytes
+        self.window = window
+        self.frame_bytes = frame_bytes
 
     async def send(self, messages: list[Message]) -> list[Refusal]:
         """Tell all of these; return those that were refused.
@@ -86,13 +90,13 @@ class Client:
     def _batches(self, messages: list[Message]) -> Iterator[Batch]:
         """As many messages at once as the service takes, written."""
         batch: Batch = {}
-        room = self._frame_bytes - FRAMING
+        room = self.frame_bytes - FRAMING
         for message in messages:
             written = _encode(message)
-            if len(batch) == min(BATCH, self._window) or len(written) > room:
+            if len(batch) == min(BATCH, self.window) or len(written) > room:
                 if batch:
                     yield batch
-                batch, room = {}, self._frame_bytes - FRAMING
+                batch, room = {}, self.frame_bytes - FRAMING
             batch.setdefault(str(message["messageId"]), msgspec.Raw(written))
             room -= len(written)
         if batch:
@@ -101,9 +105,9 @@ class Client:
     async def _send(self, batch: Batch) -> list[Refusal]:
         refused: list[Refusal] = []
         waiting = dict(batch)
-        await self._tell(list(batch.values()))
+        await self.tell(list(batch.values()))
         while waiting:
-            answer = await self._hear()
+            answer = await self.hear()
             match answer.type:
                 case "ack":
                     for message_id in answer.ids:
@@ -113,17 +117,19 @@ class Client:
                     refused.append(Refusal(answer.id, answer.code, answer.reason, answer.path))
                 case "busy" | "unknown":
                     await trio.sleep(answer.retryAfterMs / 1_000)
-                    await self._tell([waiting[i] for i in answer.ids if i in waiting])
+                    await self.tell([waiting[i] for i in answer.ids if i in waiting])
                 case "error":
-                    raise Unwelcome(answer.reason)
+                    raise Unwelcome(answer.reason, answer.code)
                 case _:
                     pass  # A notice: this client did not ask for any, and misses none.
         return refused
 
-    async def _tell(self, messages: list[msgspec.Raw]) -> None:
-        await self._websocket.send_message(_encode({"type": "batch", "batch": messages}))
+    async def tell(self, messages: list[msgspec.Raw], **more: object) -> None:
+        """Write one batch; `more` goes beside it. Nobody is waited for."""
+        await self._websocket.send_message(_encode({"type": "batch", "batch": messages, **more}))
 
-    async def _hear(self) -> _Answer:
+    async def hear(self) -> Answer:
+        """The next answer. May be cancelled: what comes meanwhile is there the next time."""
         return _decode(_binary(await self._websocket.get_message()))
 
 
@@ -150,5 +156,5 @@ async def greet(websocket: trio_websocket.WebSocketConnection, key: str) -> Clie
     await websocket.send_message(_hello(key))
     answer = _decode(_binary(await websocket.get_message()))
     if answer.type != "welcome":
-        raise Unwelcome(answer.reason)
+        raise Unwelcome(answer.reason, answer.code)
     return Client(websocket, answer.window, answer.maxFrameBytes)
