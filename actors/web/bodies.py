@@ -47,7 +47,7 @@ class Sized(TrioRequest):
         body_timeout: int | None = None,
         send_push_promise: Callable[[str, Headers], Awaitable[None]],
     ) -> None:
-        roomy = path.startswith(API) and "Authorization" in headers
+        limit = limit_of(headers) if path.startswith(API) else max_content_length
         super().__init__(
             method,
             scheme,
@@ -57,10 +57,15 @@ class Sized(TrioRequest):
             root_path,
             http_version,
             scope,
-            max_content_length=MAX_BODY_BYTES if roomy else max_content_length,
+            max_content_length=limit,
             body_timeout=body_timeout,
             send_push_promise=send_push_promise,
         )
+
+
+def limit_of(headers: Headers) -> int:
+    """How many bytes a body for the API may have on its way, by who sends it."""
+    return MAX_BODY_BYTES if "Authorization" in headers else SMALL
 
 
 async def plain(request: Request) -> bytes:
@@ -72,7 +77,12 @@ async def plain(request: Request) -> bytes:
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise UnsupportedMediaType(f"the Content-Encoding is {encoding}: send gzip, or none")
-    body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    try:
+        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    except RequestEntityTooLarge:
+        limit = limit_of(request.headers)
+        hint = "send smaller batches" if limit > SMALL else "bring the key in a header for more"
+        raise RequestEntityTooLarge(f"the body has more than {limit} bytes: {hint}") from None
     return body if encoding == "identity" else _inflated(body)
 
 

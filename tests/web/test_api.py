@@ -280,6 +280,10 @@ async def test_a_batch_may_be_larger_than_a_page_and_is_bounded(world, pages):
     assert (await call(pages, "batch", {"batch": batch}))[0] == 200
     status, said, _ = await call(pages, "batch", {"batch": [*batch, *batch]})
     assert (status, said["code"]) == (413, "too_large")
+    assert str(MAX_BODY_BYTES) in said["message"]
+    status, said, _ = await call(pages, "batch", {"batch": batch, "writeKey": SECRET}, key=None)
+    assert (status, said["code"]) == (413, "too_large")
+    assert "in a header" in said["message"]
     assert len(await told(world, "zoe")) == 17
 
 
