@@ -46,6 +46,10 @@ CLOSE_WITHIN: Final = 30.0
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 30.0
 
+# Why it is no use to connect again; "" where what is there is no service of ours. For any other
+# reason (goodbye, too many connections) there is.
+FINAL: Final = frozenset(("", "unauthorized", "forbidden", "invalid_frame", "too_large"))
+
 Dial = Callable[[], AbstractAsyncContextManager[WebSocketConnection]]
 
 # How a connection ends that is to be made again.
@@ -261,7 +265,7 @@ class Sender:
         self._failures += 1
 
     def _unwelcome(self, error: Unwelcome) -> None:
-        if error.code == "goodbye":
+        if error.code not in FINAL:
             return
         self.failed = error
         self._let_in()

@@ -349,15 +349,16 @@ async def test_a_service_that_does_not_welcome_is_left_after_a_while(autojump_cl
         assert trio.current_time() == 10.125
 
 
-async def test_goodbye_is_a_reason_to_come_back(autojump_clock):
+@pytest.mark.parametrize("code", ["goodbye", "limited"])
+async def test_what_passes_is_a_reason_to_come_back(autojump_clock, code):
     async def leaving(line):
         await line.welcome()
         await line.batch()
-        await line.say(type="error", code="goodbye", reason="stopping")
+        await line.say(type="error", code=code, reason="not now")
 
     async def gone(line):
         await line.hear()
-        await line.say(type="error", code="goodbye", reason="stopping")
+        await line.say(type="error", code=code, reason="not now")
 
     async with talking(leaving, gone, Line.acknowledge) as (sender, service):
         await told(sender, "m1")
