@@ -259,7 +259,7 @@ class Sender:
                     self._untold = deque(self._waiting)
                     await _Conversation(self, client).run()
         except* GONE as errors:
-            log.info("connection_lost", errors=[repr(error) for error in errors.exceptions])
+            log.warning("connection_lost", errors=[repr(error) for error in errors.exceptions])
         except* Unwelcome as errors:
             self._unwelcome(_first(errors))
         self._failures += 1
