@@ -86,8 +86,10 @@ class Turn:
             self.facts.append(fact)
             self.state = apply.apply(self.state, fact)
 
-    def tell(self, *happened: facts.AnyFact) -> None:
-        """Record facts of the world, and set off what listens to them."""
+    def tell(self, *happened: facts.AnyFact, past: bool = False) -> None:
+        """Record facts of the world, and set off what listens to them. By those of the past nothing
+        begins and no clock starts; what they make pointless ends.
+        """
         for fact in happened:
             had_none = isinstance(fact, _MAY_BRING_ADDRESS) and self._is_unreachable()
             self.record(fact)
@@ -101,7 +103,7 @@ class Turn:
                 case _:
                     pass
             for trigger in triggers.triggers_of(self.state, fact):
-                self._set_off(trigger)
+                self._set_off(trigger, past=past)
 
     def _is_unreachable(self) -> bool:
         return bool(request.fault_of(self.state.person.email))
@@ -120,13 +122,18 @@ class Turn:
 
     # Triggers.
 
-    def _set_off(self, trigger: triggers.Trigger) -> None:
+    def _set_off(self, trigger: triggers.Trigger, *, past: bool) -> None:
+        begun = self.rules.enrolling.get(trigger.name, ())
         for one in self.rules.leaving.get(trigger.name, ()):
-            self.leave(one, trigger)
+            # Where nothing begins anew, nothing gives way to it.
+            if not past or one not in begun:
+                self.leave(one, trigger)
+        if past:
+            return
         for one in self.rules.counting.get(trigger.name, ()):
             for key in list(self._stays(one, trigger.refs)):
                 self._start_clock(one, key, trigger)
-        for one in self.rules.enrolling.get(trigger.name, ()):
+        for one in begun:
             self._enrol(one, trigger)
 
     def _stays(self, one: Programme, refs: dict[str, str]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from proto.envelope import Message
 
 OPENINGS = (
     facts.Happened, facts.Ticked, facts.Heard, facts.Bound, facts.Inherited, facts.Opened,
-    facts.Clicked, facts.Announced,
+    facts.Clicked, facts.Announced, facts.Remembered,
 )  # fmt: skip
 UNSENT = ("cancelled", "expired", "suppressed", "dead")
 
