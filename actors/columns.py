@@ -164,7 +164,7 @@ class Reader:
 
     def __init__(self, mapped: ColumnMap, zone: ZoneInfo) -> None:
         self.map = mapped
-        self._zone = (calendar.zone_of(mapped.timezone) if mapped.timezone else None) or zone
+        self.zone = (calendar.zone_of(mapped.timezone) if mapped.timezone else None) or zone
         self._patterns = {name: re.compile(one) for name, one in mapped.patterns.items()}
         self._returns = {name: re.compile(one) for name, one in mapped.returns.items()}
         self._products = {name: re.compile(one) for name, one in mapped.products.items()}
@@ -258,7 +258,7 @@ class Reader:
         except (ValueError, ArithmeticError, OSError):
             like = "ISO 8601" if form == "iso" else form
             raise self.wrong(name, found, f"is no date as {like}") from None
-        return instant_of(at if at.tzinfo else at.replace(tzinfo=self._zone))
+        return instant_of(at if at.tzinfo else at.replace(tzinfo=self.zone))
 
     def day(self, row: Mapping[str, object], name: str) -> str:
         """A day, YYYY-MM-DD."""

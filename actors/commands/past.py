@@ -52,8 +52,10 @@ def _run(
     what: str, names: tuple[str, ...], options: argparse.Namespace, configured: Settings
 ) -> int:
     try:
-        limits = _limits(options, configured)
-        found = _read(what, names, options, configured, limits)
+        mapped = columns.load(options.map, names)
+        reader = columns.Reader(mapped, _zone_of(configured))
+        limits = _limits(options, reader.zone)
+        found = _read(what, names, options, reader, limits, configured.shop.currency)
         if options.dry_run:
             _rehearsed(what, found, options)
             return 1 if found.refused else 0
@@ -71,12 +73,12 @@ def _run(
     return 1 if refused or done.stopped else 0
 
 
-def _limits(options: argparse.Namespace, configured: Settings) -> Limits:
+def _limits(options: argparse.Namespace, zone: ZoneInfo) -> Limits:
     """An import with an end is taken at that end: there the folder stands afterwards."""
     now = wall_now()
     if options.until is None:
         return Limits(now, NEVER)
-    until = instant_in(options.until, "--until", _zone_of(configured))
+    until = instant_in(options.until, "--until", zone)
     return Limits(min(now, until), until)
 
 
@@ -90,17 +92,16 @@ def _read(
     what: str,
     names: tuple[str, ...],
     options: argparse.Namespace,
-    configured: Settings,
+    reader: columns.Reader,
     limits: Limits,
+    currency: str,
 ) -> Found:
-    mapped = columns.load(options.map, names)
-    reader = columns.Reader(mapped, _zone_of(configured))
     source = options.file.name
-    with tables.read(options.file, what.removesuffix("s"), mapped.encoding) as table:
+    with tables.read(options.file, what.removesuffix("s"), reader.map.encoding) as table:
         if table.columns is not None:
             reader.check(options.file, table.columns, names)
         if what == "orders":
-            return past_orders.orders(table, reader, source, limits, configured.shop.currency)
+            return past_orders.orders(table, reader, source, limits, currency)
         return past.customers(table, reader, source, limits)
 
 
