@@ -122,6 +122,10 @@ def load(named: str | None, names: tuple[str, ...]) -> ColumnMap:
         raise Misconfigured(f"{path}: {mistakes.explained(error, raw, ColumnMap)}") from None
     except ValueError as error:
         raise Misconfigured(f"{path}: {error}") from None
+    if "products" in read.columns:
+        # Within a list of products their properties have our names unless it is said otherwise.
+        listed = {name: name for name in LINE} | read.columns
+        read = msgspec.structs.replace(read, columns=listed)
     return read
 
 
@@ -174,7 +178,8 @@ class Reader:
         """Raises Misconfigured where the file lacks a column that the map, or we, cannot miss."""
         mapped = self.map.columns
         own = all(name == column for name, column in mapped.items())
-        wanted = NEEDED[names] if own else tuple(mapped)
+        inside = LINE if "products" in mapped else ()
+        wanted = NEEDED[names] if own else tuple(name for name in mapped if name not in inside)
         missing = [
             mapped.get(name, name)
             for name in (*wanted, *NEEDED[names])

@@ -250,7 +250,9 @@ class _Order:
                 product, quantity, _ = self.at_line(line, self.part, row)
                 if product is not None and quantity < 0:
                     pieces[str(product["product_id"])] -= quantity
-        return [Past(at, Returned(dict(pieces)))] if pieces else []
+        # Who sends something back was here before, whatever else is known.
+        account = [Past(at, events.SignedUp())] if self.reader.map.accounts else []
+        return [*account, Past(at, Returned(dict(pieces)))] if pieces else []
 
     def status(self, row: Row) -> str:
         said = self.reader.text(row, "status").casefold()

@@ -262,7 +262,7 @@ class Shop:
                     order.left[line.code] -= back
                     missing -= back
                     touched.setdefault(order.order_id, (order, Counter()))[1][line.code] += back
-            if missing:
+            if missing and invoice.at >= self._since:
                 self.unmatched += 1
         return [self._took_back(invoice, order, back) for order, back in touched.values()]
 
