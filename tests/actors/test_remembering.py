@@ -145,8 +145,8 @@ async def test_the_catalogue_learns_what_it_lacks_and_keeps_what_it_knows(store)
 
 async def test_what_is_bought_together_is_known_to_the_next_service(store):
     orders = [order(f"c{n}", f"o{n}", "tea", "cup") for n in range(4)]
-    cup = events.ProductUpserted(product_id="cup", name="Cup", price=2)
-    await told(store, *orders, products=[cup])
+    both = [events.ProductUpserted(product_id=one, name=one, price=2) for one in ("cup", "tea")]
+    await told(store, *orders, products=both)
     await told(store, *(order(f"d{n}", f"p{n}", f"x{n}") for n in range(8)))
     house = House(store, SetClock())
     await house.catalogue.load(store)
