@@ -141,7 +141,7 @@ class Turn:
         about. By key, for a snapshot does not keep the order in which they began.
         """
         for key, stay in sorted(self.state.enrolments.items()):
-            if stay.programme == one.name and _concerns(one, refs, stay.refs):
+            if stay.programme == one.name and one.concerns(refs, stay.refs):
                 yield key
 
     def leave(self, one: Programme, trigger: triggers.Trigger) -> None:
@@ -154,11 +154,11 @@ class Turn:
         # of a debt is, once that is paid.
         retracts = one.retracts and trigger.name in one.leave
         for mail_id, waiting in sorted(self.state.waiting.items()):
-            if _programme_of(waiting.key) != one.name or (
+            if waiting.key.partition("/")[0] != one.name or (
                 waiting.mail_class == "transactional" and not retracts
             ):
                 continue
-            if _concerns(one, trigger.refs, waiting.refs):
+            if one.concerns(trigger.refs, waiting.refs):
                 self.record(facts.MailRetracted(mail_id, waiting.kind, str(trigger)))
 
     def leave_all(self, detail: str) -> None:
@@ -221,16 +221,10 @@ class Turn:
         nth = self.state.stays.get(stay.programme, 0)
         self.record(
             facts.Enrolled(
-                key,
-                stay.programme,
-                stay.because,
-                stay.refs,
-                stay.began_at,
-                nth,
-                stay.matter,
+                key, stay.programme, stay.because, stay.refs, stay.began_at, nth, stay.matter,
                 stay.round,
             )
-        )
+        )  # fmt: skip
         for clock, since in sorted(stay.clocks.items()):
             if clock != stay.because or since != stay.began_at:
                 self.record(facts.ClockSet(key, clock, since))
@@ -453,15 +447,3 @@ class Turn:
         self.sealed.update((one.mail_id, one) for one in requested.sealed)
         self.record(*requested.facts)
         self._advance(candidate.key, candidate.step)
-
-
-def _concerns(one: Programme, refs: dict[str, str], stay: dict[str, str]) -> bool:
-    """Does what a trigger is about concern a stay? What the stays are about decides; where the
-    trigger does not say that, what both name: the order of an invoice, when it is cancelled.
-    """
-    names = {one.per} if one.per in refs else refs.keys() & stay.keys()
-    return all(refs[name] == stay.get(name) for name in names)
-
-
-def _programme_of(key: str) -> str:
-    return key.partition("/")[0]

@@ -155,7 +155,7 @@ async def test_what_is_bought_together_is_known_to_the_next_service(store):
     )
     assert await census.learn() == 12
     together = house.catalogue.shelf(Taste(recent=("tea",)), {"bought_with"})
-    assert [one.product.product_id for one in together.proposals["bought_with"]] == ["cup"]
+    assert [one.product_id for one in together.proposals["bought_with"]] == ["cup"]
 
 
 async def test_what_a_life_is_held_for_is_said_by_its_line(store):
