@@ -4,6 +4,7 @@
     run.py check                       read settings, programmes, templates; say what is wrong
     run.py preview [--open]            all mails in all languages, on one page
     run.py import products FILE        fill the catalogue from a CSV or JSONL file
+    run.py import orders FILE          remember the past, customers too; write to nobody about it
     run.py replay FILE                 play a shop's invoices through a service of their own
     run.py why MAIL                    why a mail went: event, rule, values
     run.py clean --rehearse            who would be struck off the list, under each definition

@@ -15,12 +15,13 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.store import port
-from ecrm import catalogue
+from ecrm import catalogue, messages
 from ecrm.mail import Relation
 from ecrm.moment import Instant
 from proto import envelope, events
 
 P = TypeVar("P", bound=events.Product)
+E = TypeVar("E", bound=msgspec.Struct)
 
 # What a line takes over from the catalogue where the event does not say it.
 _COMPLETED = ("name", "price", "category", "variant", "url", "image_url", "currency")
@@ -54,16 +55,26 @@ class Catalogue:
         self._take(product)
         return port.ProductRow(product.product_id, now, _encode(product))
 
-    def enrich(self, message: envelope.Message) -> envelope.Message:
+    def enrich(self, message: messages.Incoming) -> messages.Incoming:
         """The message with every product it names completed."""
-        event = message.event
+        match message:
+            case envelope.Message(event=event):
+                completed = self._enriched(event)
+                return message if completed is event else replace(message, event=completed)
+            case messages.History(past=past):
+                return replace(
+                    message, past=tuple(replace(one, deed=self._enriched(one.deed)) for one in past)
+                )
+            case _:
+                return message
+
+    def _enriched(self, event: E) -> E:
         if isinstance(event, events.Product):
-            return replace(message, event=self._completed(event))
+            return self._completed(event)
         products = getattr(event, "products", ())
         if not products:
-            return message
-        completed = tuple(self._completed(product) for product in products)
-        return replace(message, event=replace(event, products=completed))
+            return event
+        return replace(event, products=tuple(self._completed(product) for product in products))
 
     def get(self, product_id: str) -> catalogue.Product | None:
         return self._products.get(product_id)

@@ -57,9 +57,10 @@ async def replay(
     port: int,
     key: str,
     progress: Progress,
+    since: Instant = Instant(0),  # noqa: B008 - an immutable number
 ) -> Result:
-    """Play all invoices and the days after, and count what came of them."""
-    shop = retail.Shop()
+    """Play all invoices from `since` on and the days after, and count what came of them."""
+    shop = retail.Shop(since)
     told = refused = 0
     tally = Tally()
     service.system.watchers.append(tally.watch)
@@ -82,7 +83,7 @@ async def replay(
         events=told,
         customers=len(tally.customers),
         visitors=len(tally.visitors),
-        from_=moment.format_instant(invoices[0].at) if invoices else "",
+        from_=moment.format_instant(max(since, invoices[0].at)) if invoices else "",
         until=moment.format_instant(clock.now()),
         mails=tally.by_kind.total(),
         mails_by_kind=dict(sorted(tally.by_kind.items())),

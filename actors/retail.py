@@ -126,17 +126,26 @@ def _line(row: dict[str, str], where: str) -> tuple[Instant, Line]:
 
 
 class Shop:
-    """Tells the invoices as events, remembering who and what was told of before."""
+    """Tells the invoices as events, remembering who and what was told of before. What happened
+    before `since` was told in another way (`run.py import orders`): of it nothing is said again,
+    and what is taken back later is still found in it.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, since: Instant = Instant(0)) -> None:  # noqa: B008 - an immutable number
         self.unmatched = 0
+        self._since = since
         self._customers: set[str] = set()
         self._products: set[str] = set()
         self._orders: dict[str, list[Order]] = {}
         self._numbers: Counter[str] = Counter()
 
     def events(self, invoices: list[Invoice]) -> Iterator[tuple[Instant, list[Event]]]:
-        """All events, by instant: what is due later (prepared, shipped) comes in its place."""
+        """All events from then on, by instant: what is due later (prepared, shipped) comes in its
+        place.
+        """
+        return ((at, told) for at, told in self._events(invoices) if at >= self._since)
+
+    def _events(self, invoices: list[Invoice]) -> Iterator[tuple[Instant, list[Event]]]:
         later: dict[Instant, list[Event]] = {}
         for invoice in invoices:
             for at in sorted(at for at in later if at < invoice.at):
@@ -199,6 +208,8 @@ class Shop:
     def _introduced(self, invoice: Invoice, goods: list[Line]) -> list[Event]:
         """Whoever and whatever is seen for the first time."""
         told: list[Event] = []
+        if invoice.at < self._since:
+            return told
         for line in goods:
             if line.code not in self._products:
                 self._products.add(line.code)
@@ -251,7 +262,7 @@ class Shop:
                     order.left[line.code] -= back
                     missing -= back
                     touched.setdefault(order.order_id, (order, Counter()))[1][line.code] += back
-            if missing:
+            if missing and invoice.at >= self._since:
                 self.unmatched += 1
         return [self._took_back(invoice, order, back) for order, back in touched.values()]
 

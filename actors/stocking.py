@@ -13,8 +13,9 @@ import msgspec
 
 from actors.catalogue import Catalogue
 from actors.client import Client
-from actors.imports import Ignored, Refused, Row
+from actors.imports import Ignored, Row
 from actors.store import port
+from actors.tables import Refused
 from ecrm.moment import Instant
 from proto import events
 

@@ -70,12 +70,15 @@ def _is_order(message: messages.Incoming) -> bool:
 
 
 def _mentioned(message: messages.Incoming) -> tuple[str, ...]:
-    if not isinstance(message, envelope.Message):
-        return ()
-    event = message.event
-    if isinstance(event, events.Product):
-        return (event.product_id,)
-    products = getattr(event, "products", ())
+    match message:
+        case envelope.Message(event=events.Product() as product):
+            return (product.product_id,)
+        case envelope.Message(event=event):
+            products = getattr(event, "products", ())
+        case messages.History(past=past):
+            products = [one for each in past for one in getattr(each.deed, "products", ())]
+        case _:
+            return ()
     return tuple(dict.fromkeys(product.product_id for product in products))
 
 

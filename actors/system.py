@@ -118,7 +118,7 @@ class System:
                     break
                 await self.bell.rest()
             await self.round()
-        await self._rest_in_peace()
+        await self.rest()
 
     async def round(self) -> None:
         """What the intake gives, from there to the answers: one batch, as a rule."""
@@ -171,8 +171,8 @@ class System:
         return None if slot is None else slot.state.bound_to
 
     def _forward(self, item: Item) -> None:
-        """An event of a life that goes on elsewhere belongs there."""
-        if not isinstance(item.message, envelope.Message):
+        """An event of a life that goes on elsewhere belongs there, and so does its past."""
+        if not isinstance(item.message, envelope.Message | messages.History):
             return
         passed = set[CustomerId]()
         while (to := self._goes_on_as(item.customer_id)) is not None and to not in passed:
@@ -217,8 +217,10 @@ class System:
         batch.answers.append((item, answer))
         if item.dedupe and answer.outcome not in ("held", "invalid"):
             batch.seen[item.dedupe] = answer
+            # A file of the past may be told again after years: its ids are never too old.
+            until = moment.NEVER if isinstance(item.message, messages.History) else now
             batch.rows.dedupe.append(
-                port.DedupeRow(item.dedupe, item.customer_id, now, answer.outcome.encode())
+                port.DedupeRow(item.dedupe, item.customer_id, until, answer.outcome.encode())
             )
 
     def _turn(self, item: Item, batch: Batch, now: Instant) -> Answer:
@@ -263,8 +265,7 @@ class System:
         return TAKEN
 
     def _decide(self, message: messages.Incoming, state: State, now: Instant) -> customer.Taken:
-        if isinstance(message, envelope.Message):
-            message = self.catalogue.enrich(message)
+        message = self.catalogue.enrich(message)
         at = moment.moment_of(state.customer_id, state.seq, now)
         near = around(self.rules, self.catalogue, self.ledger, state, message, now)
         return customer.turn(self.rules, state, message, at, near)
@@ -404,7 +405,7 @@ class System:
             if slot.behind > NOT_WORTH_A_ROW:
                 self._leaving.append(slot.snapshot(now))
 
-    async def _rest_in_peace(self) -> None:
+    async def rest(self) -> None:
         """The last commit: a snapshot of everyone who is worth one."""
         now = self.clock.now()
         rows = port.Commit(snapshots=list(self._leaving))

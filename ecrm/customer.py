@@ -17,7 +17,7 @@ from typing import assert_never
 
 import msgspec
 
-from ecrm import acceptance, condition, effects, facts, merging, messages, readings
+from ecrm import acceptance, condition, effects, facts, history, merging, messages, readings
 from ecrm.around import NOTHING, Around
 from ecrm.mail import Mail
 from ecrm.matters import Campaign, Release
@@ -86,7 +86,9 @@ def _take(
     _tell(turn, message)
     if not turn.facts:
         return turn
-    turn.run_due()
+    if not isinstance(message, messages.History):
+        # What is due already waits for its tick: nobody is written to because of the past.
+        turn.run_due()
     if _is_done_with(turn.state):
         turn.record(facts.Erased(turn.state.now))
     return turn
@@ -113,6 +115,8 @@ def _tell(turn: Turn, message: messages.Incoming) -> None:
             merging.inherit(turn, message)
         case messages.Announce():
             _announce(turn, message)
+        case messages.History():
+            history.remember(turn, message)
         case _:
             assert_never(message)
 

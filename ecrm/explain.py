@@ -30,7 +30,8 @@ def _left(fact: facts.Left) -> str:
 def _consent(fact: facts.ConsentChanged) -> str:
     verb = "granted" if fact.granted else "denied"
     source = f" ({fact.source})" if fact.source else ""
-    return f"{fact.purpose} was {verb}{source}"
+    at = f" {format_instant(fact.occurred)}" if fact.occurred is not None else ""
+    return f"{fact.purpose} was {verb}{at}{source}"
 
 
 def _topics(fact: facts.TopicsChosen) -> str:
@@ -78,6 +79,7 @@ _SENTENCES: Final[dict[type, Sentence]] = {
     ),
     facts.DigestMade: lambda f: f"the {f.cadence} digest was made",
     facts.Invited: lambda f: f"invited somebody ({f.invitee})",
+    facts.Remembered: lambda f: f"remembers what {f.source} tells of the past",
     facts.Bound: lambda f: f"goes on as {f.to}",
     facts.Inherited: lambda f: f"took over the life of {f.origin}",
     facts.Recognised: lambda f: f"was {f.visitor} before",
@@ -105,6 +107,9 @@ _SENTENCES: Final[dict[type, Sentence]] = {
     facts.OrderCancelled: lambda f: f"order {f.order_id} was cancelled",
     facts.OrderRefunded: lambda f: f"order {f.order_id} was refunded",
     facts.ProductsReturned: lambda f: f"a part of order {f.order_id} was refunded",
+    facts.ReturnUnmatched: lambda f: (
+        f"sent back {', '.join(sorted(f.pieces))}, of no order that is known"
+    ),
     facts.ProductReviewed: lambda f: f"reviewed {f.product_id}: {f.rating}",
     facts.SiteRated: lambda f: f"rated the shop after order {f.order_id}: {f.score}",
     facts.Enrolled: lambda f: f"entered {f.key} because of {f.because}",

@@ -93,6 +93,16 @@ class Announced(Fact, frozen=True, gc=False):
     broadcast_id: str
 
 
+class Remembered(Fact, frozen=True, gc=False):
+    """The shop told of the past, from `source`: what follows happened before, and sets nothing off.
+    `person` is who it is as far as it was ever told so.
+    """
+
+    at: Instant
+    source: str
+    person: Person | None = None
+
+
 class Bound(Fact, frozen=True, gc=False):
     """From now on it is another one's life, and moves there: `legacy` as it stood, or the other
     fields where it was written before lives were handed on whole.
@@ -142,13 +152,21 @@ class SignedUp(Fact, frozen=True, gc=False):
 
 
 class Registered(Fact, frozen=True, gc=False):
-    """There is an account and an address to write to (R8): whichever came last."""
+    """There is an account and an address to write to (R8): whichever came last. `occurred` where
+    it was there before we heard of it.
+    """
+
+    occurred: Instant | None = None
 
 
 class ConsentChanged(Fact, frozen=True, gc=False):
+    """`occurred` where it was said before we heard of it; `proof` in the shop's own words."""
+
     purpose: str
     granted: bool
     source: str = ""
+    occurred: Instant | None = None
+    proof: str = ""
 
 
 class AccountClosed(Fact, frozen=True, gc=False):
@@ -289,6 +307,13 @@ class ProductsReturned(Fact, frozen=True, gc=False):
     occurred: Instant
     amount: int | None = None
     currency: str = ""
+
+
+class ReturnUnmatched(Fact, frozen=True, gc=False):
+    """Pieces came back, by product, of which no order is known."""
+
+    pieces: dict[str, int]
+    occurred: Instant
 
 
 # What people say.
@@ -493,12 +518,13 @@ class Invited(Fact, frozen=True, gc=False):
 
 
 AnyFact = (
-    Happened | Ticked | Heard | Opened | Clicked | Announced | Bound | Inherited
+    Happened | Ticked | Heard | Opened | Clicked | Announced | Remembered | Bound | Inherited
     | Recognised | Joined | PersonChanged | SignedUp | Registered | ConsentChanged
     | AccountClosed | Erased | TopicsChosen | FrequencyWished
     | LinePut | LineTaken | CartReplaced | CartEmptied | CheckoutReached | Browsed
     | OrderPlaced | OrderPaid | OrderUpdated | OrderPrepared | OrderShipped
     | ParcelDelivered | ParcelFailed | OrderCancelled | OrderRefunded | ProductsReturned
+    | ReturnUnmatched
     | Viewed | ProductReviewed | SiteRated | SurveyTaken | Raised | NoticeKept
     | Assessed | CameBack | Scored
     | Enrolled | ClockSet | Awaits | Left | Finished | Marked

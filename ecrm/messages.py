@@ -7,10 +7,10 @@ from typing import Literal
 import msgspec
 
 from ecrm.matters import Campaign, Release
-from ecrm.moment import CustomerId
+from ecrm.moment import CustomerId, Instant
 from ecrm.state import Cart, Consent, Enrolment, Order, State
-from proto import record
-from proto.envelope import Message
+from proto import events, record
+from proto.envelope import Message, Traits
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -64,7 +64,45 @@ class Announce(msgspec.Struct, frozen=True, gc=False, tag=True):
     matter: Release | Campaign
 
 
-Inward = Tick | Report | Bind | Inherit | Seen | Announce
+class Returned(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="$event"):
+    """Pieces of products came back, and nobody said of which order."""
+
+    pieces: dict[str, int]
+
+
+Deed = (
+    Traits
+    | Returned
+    | events.SignedUp
+    | events.ConsentUpdated
+    | events.OrderCompleted
+    | events.OrderPaid
+    | events.OrderFulfilled
+    | events.OrderDelivered
+    | events.OrderCancelled
+    | events.OrderRefunded
+)
+
+
+class Past(msgspec.Struct, frozen=True, gc=False):
+    """What happened at an instant of the past; 0 where nobody knows when, of traits, an account or
+    a consent.
+    """
+
+    at: Instant
+    deed: Deed
+
+
+class History(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """To a person: what the shop knew before, in its order; `source` is where it was written. It is
+    remembered, and nobody is written to about it.
+    """
+
+    source: str
+    past: tuple[Past, ...]
+
+
+Inward = Tick | Report | Bind | Inherit | Seen | Announce | History
 Incoming = Message | Inward
 
 

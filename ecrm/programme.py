@@ -136,6 +136,13 @@ class Programme(msgspec.Struct, frozen=True, gc=False):
         place = names.index(name) + 1 if name in names else len(names)
         return self.steps[place] if place < len(names) else None
 
+    def concerns(self, refs: dict[str, str], stay: dict[str, str]) -> bool:
+        """Does what a trigger is about concern a stay? What the stays are about decides; where the
+        trigger does not say that, what both name: the order of an invoice, when it is cancelled.
+        """
+        names = {self.per} if self.per in refs else refs.keys() & stay.keys()
+        return all(refs[name] == stay.get(name) for name in names)
+
     def clocks(self) -> frozenset[str]:
         """The triggers that some step counts from, beside those that enrol."""
         found: set[str] = set()

@@ -263,6 +263,8 @@ class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     rfm: Score | None = None
     relevance: int = 0
     closed_at: Instant | None = None
+    # Who it is as the shop's past told: the rest of `person` was heard live, and counts more.
+    remembered: Person | None = None
 
     @property
     def is_visitor(self) -> bool:

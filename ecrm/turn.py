@@ -86,8 +86,10 @@ class Turn:
             self.facts.append(fact)
             self.state = apply.apply(self.state, fact)
 
-    def tell(self, *happened: facts.AnyFact) -> None:
-        """Record facts of the world, and set off what listens to them."""
+    def tell(self, *happened: facts.AnyFact, past: bool = False) -> None:
+        """Record facts of the world, and set off what listens to them. By those of the past nothing
+        begins and no clock starts; what they make pointless ends.
+        """
         for fact in happened:
             had_none = isinstance(fact, _MAY_BRING_ADDRESS) and self._is_unreachable()
             self.record(fact)
@@ -101,7 +103,7 @@ class Turn:
                 case _:
                     pass
             for trigger in triggers.triggers_of(self.state, fact):
-                self._set_off(trigger)
+                self._set_off(trigger, past=past)
 
     def _is_unreachable(self) -> bool:
         return bool(request.fault_of(self.state.person.email))
@@ -120,13 +122,18 @@ class Turn:
 
     # Triggers.
 
-    def _set_off(self, trigger: triggers.Trigger) -> None:
+    def _set_off(self, trigger: triggers.Trigger, *, past: bool) -> None:
+        begun = self.rules.enrolling.get(trigger.name, ())
         for one in self.rules.leaving.get(trigger.name, ()):
-            self.leave(one, trigger)
+            # Where nothing begins anew, nothing gives way to it.
+            if not past or one not in begun:
+                self.leave(one, trigger)
+        if past:
+            return
         for one in self.rules.counting.get(trigger.name, ()):
             for key in list(self._stays(one, trigger.refs)):
                 self._start_clock(one, key, trigger)
-        for one in self.rules.enrolling.get(trigger.name, ()):
+        for one in begun:
             self._enrol(one, trigger)
 
     def _stays(self, one: Programme, refs: dict[str, str]) -> Iterator[str]:
@@ -134,7 +141,7 @@ class Turn:
         about. By key, for a snapshot does not keep the order in which they began.
         """
         for key, stay in sorted(self.state.enrolments.items()):
-            if stay.programme == one.name and _concerns(one, refs, stay.refs):
+            if stay.programme == one.name and one.concerns(refs, stay.refs):
                 yield key
 
     def leave(self, one: Programme, trigger: triggers.Trigger) -> None:
@@ -147,11 +154,11 @@ class Turn:
         # of a debt is, once that is paid.
         retracts = one.retracts and trigger.name in one.leave
         for mail_id, waiting in sorted(self.state.waiting.items()):
-            if _programme_of(waiting.key) != one.name or (
+            if waiting.key.partition("/")[0] != one.name or (
                 waiting.mail_class == "transactional" and not retracts
             ):
                 continue
-            if _concerns(one, trigger.refs, waiting.refs):
+            if one.concerns(trigger.refs, waiting.refs):
                 self.record(facts.MailRetracted(mail_id, waiting.kind, str(trigger)))
 
     def leave_all(self, detail: str) -> None:
@@ -214,16 +221,10 @@ class Turn:
         nth = self.state.stays.get(stay.programme, 0)
         self.record(
             facts.Enrolled(
-                key,
-                stay.programme,
-                stay.because,
-                stay.refs,
-                stay.began_at,
-                nth,
-                stay.matter,
+                key, stay.programme, stay.because, stay.refs, stay.began_at, nth, stay.matter,
                 stay.round,
             )
-        )
+        )  # fmt: skip
         for clock, since in sorted(stay.clocks.items()):
             if clock != stay.because or since != stay.began_at:
                 self.record(facts.ClockSet(key, clock, since))
@@ -446,15 +447,3 @@ class Turn:
         self.sealed.update((one.mail_id, one) for one in requested.sealed)
         self.record(*requested.facts)
         self._advance(candidate.key, candidate.step)
-
-
-def _concerns(one: Programme, refs: dict[str, str], stay: dict[str, str]) -> bool:
-    """Does what a trigger is about concern a stay? What the stays are about decides; where the
-    trigger does not say that, what both name: the order of an invoice, when it is cancelled.
-    """
-    names = {one.per} if one.per in refs else refs.keys() & stay.keys()
-    return all(refs[name] == stay.get(name) for name in names)
-
-
-def _programme_of(key: str) -> str:
-    return key.partition("/")[0]

@@ -20,7 +20,7 @@ from proto.envelope import Message
 
 OPENINGS = (
     facts.Happened, facts.Ticked, facts.Heard, facts.Bound, facts.Inherited, facts.Opened,
-    facts.Clicked, facts.Announced,
+    facts.Clicked, facts.Announced, facts.Remembered,
 )  # fmt: skip
 UNSENT = ("cancelled", "expired", "suppressed", "dead")
 
@@ -63,6 +63,8 @@ class Laws:
             folded = apply.apply(folded, fact)
         if any(isinstance(fact, facts.Erased) for fact in taken.facts):
             self.erased(before, taken)
+        elif isinstance(message, messages.History):
+            self.remembered(before, taken)
         else:
             self.settled(taken.after)
 
@@ -124,6 +126,16 @@ class Laws:
         for stay in after.enrolments.values():
             one = self.life.rules.programmes.get(stay.programme)
             assert one is None or one.step(stay.step) is not None
+
+    def remembered(self, before, taken) -> None:
+        """By the past nothing begins and nothing is sent; what was due already waits for a tick."""
+        begun = (facts.Enrolled, facts.ClockSet, facts.MailRequested, facts.MailDeferred)
+        assert not any(isinstance(fact, begun) for fact in taken.facts)
+        assert not any(isinstance(one, effects.Send | effects.Tell) for one in taken.effects)
+        assert taken.after.enrolments.keys() <= before.enrolments.keys()
+        assert taken.after.timers.keys() == taken.after.enrolments.keys()
+        assert taken.after.stays == before.stays
+        assert taken.after.waiting == before.waiting
 
     def erased(self, before, taken) -> None:
         """The last fact and the last effect there are; the queue had the farewell first (R63)."""

@@ -178,6 +178,14 @@ class Life:
         self.take(messages.Announce(name, matter))
         return self
 
+    def remembers(self, *past: tuple[str, messages.Deed], source: str = "past.csv") -> Self:
+        """The shop tells what happened before: pairs of a local time ("" for unknown) and a deed."""
+        told = tuple(
+            messages.Past(self.instant(at) if at else Instant(0), deed) for at, deed in past
+        )
+        self.take(messages.History(source, told))
+        return self
+
     def shop_has(self, *products: Product, recent: tuple[str, ...] = (), **changes: object) -> Self:
         """Fill the shelf with these products, and with what goes with the `recent` ones of them."""
         catalogue = Catalogue()

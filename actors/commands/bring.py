@@ -1,4 +1,4 @@
-"""`import`: bring in what a shop has already."""
+"""`import`: bring in what a shop has already: products here, the past in `past.py`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import trio
 
-from actors import imports, stocking
+from actors import imports, stocking, tables
 from actors.client import connect
-from actors.commands import Words
+from actors.commands import Words, past
 from actors.commands.opening import at_rest, bar, wall_now
 from actors.gateway import EVENTS_PATH
 from actors.settings import Settings
@@ -25,10 +25,11 @@ def add(commands: Words, shared: argparse.ArgumentParser) -> None:
     goods.add_argument("file", type=Path, help=f".csv ({columns}) or .jsonl, or these as .gz")
     goods.add_argument("--key", help="a secret key: import through the service that is running")
     goods.set_defaults(run=_import_products)
+    past.add(brought, shared)
 
 
 def _import_products(options: argparse.Namespace, configured: Settings) -> int:
-    lines = imports.count_lines(options.file)
+    lines = tables.count_lines(options.file)
     with bar("products", lines) as told:
         done = trio.run(_stock, options, configured, told)
     for line, note in done.notes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import trio
 from rich.console import Console
@@ -18,11 +20,25 @@ from actors.service import Service
 from actors.settings import Settings
 from actors.store.sqlite import SqliteStore, open_store
 from ecrm.errors import Misconfigured
-from ecrm.moment import Instant
+from ecrm.moment import Instant, instant_of
 
 
 def wall_now() -> Instant:
     return Instant(time.time_ns() // 1_000_000)
+
+
+def instant_in(said: str, option: str, zone: ZoneInfo) -> Instant:
+    """A date, or a date and a time, as an option tells it; without an offset it is of this zone.
+
+    Raises Misconfigured.
+    """
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        raise Misconfigured(
+            f"{option} {said!r} is no date: write 2026-12-31, or 2026-12-31T18:00"
+        ) from None
+    return instant_of(at if at.tzinfo else at.replace(tzinfo=zone))
 
 
 @asynccontextmanager

@@ -18,11 +18,10 @@ from rich.table import Table
 from actors import replay, retail, settings
 from actors.clock import WarpClock
 from actors.commands import Words
-from actors.commands.opening import listen, open_service
+from actors.commands.opening import instant_in, listen, open_service
 from actors.settings import Settings
-from ecrm import moment
 from ecrm.errors import Misconfigured
-from ecrm.moment import Instant
+from ecrm.moment import Instant, format_instant
 
 # A replay's mails are looked at and never sent, and two replays must be the same to the byte.
 REPLAY_LINK_KEY: Final = b"links of a replay lead nowhere.."
@@ -32,6 +31,11 @@ REPLAY_KEY: Final = "sk_replay"
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
     play = commands.add_parser("replay", parents=[shared], help="play a shop's invoices")
     play.add_argument("file", type=Path, help="a CSV of invoices, .csv or .csv.gz")
+    play.add_argument(
+        "--from",
+        dest="since",
+        help="a date: go on from there, on a --data whose past was imported with --until it",
+    )
     play.set_defaults(run=run)
 
 
@@ -39,10 +43,15 @@ def run(options: argparse.Namespace, configured: Settings) -> int:
     invoices = retail.read(options.file)
     if not invoices:
         raise Misconfigured(f"{options.file} holds no invoice")
+    since = Instant(0)
+    if options.since is not None:
+        since = instant_in(options.since, "--from", retail.ZONE)
+        if invoices[-1].at < since:
+            raise Misconfigured(f"{options.file} holds no invoice from {options.since} on")
     if options.data is None:
         with tempfile.TemporaryDirectory(prefix="ecrm-replay-") as folder:
-            return _replay_in(Path(folder), options, configured, invoices)
-    return _replay_in(options.data, options, configured, invoices)
+            return _replay_in(Path(folder), options, configured, invoices, since)
+    return _replay_in(options.data, options, configured, invoices, since)
 
 
 def _replay_in(
@@ -50,9 +59,13 @@ def _replay_in(
     options: argparse.Namespace,
     configured: Settings,
     invoices: list[retail.Invoice],
+    since: Instant,
 ) -> int:
-    if (folder / "ecrm.db").exists():
-        raise Misconfigured(f"{folder} holds a database already: a replay wants a fresh --data")
+    if (folder / "ecrm.db").exists() and not since:
+        raise Misconfigured(
+            f"{folder} holds a database already: a replay wants a fresh --data, or goes on --from "
+            "where that one stands"
+        )
     key = settings.Key("replay", "secret", settings.hashed("secret", REPLAY_KEY))
     alone = msgspec.structs.replace(
         configured,
@@ -61,8 +74,8 @@ def _replay_in(
         gateway=msgspec.structs.replace(configured.gateway, host="127.0.0.1", port=0),
         keys=(key,),
     )
-    with _progress(invoices) as told:
-        result = trio.run(_replay_through, alone, invoices, told)
+    with _progress(invoices, since) as told:
+        result = trio.run(_replay_through, alone, invoices, since, told)
     if options.json:
         print(msgspec.json.encode(result).decode())
     else:
@@ -71,25 +84,31 @@ def _replay_in(
 
 
 async def _replay_through(
-    alone: Settings, invoices: list[retail.Invoice], told: replay.Progress
+    alone: Settings, invoices: list[retail.Invoice], since: Instant, told: replay.Progress
 ) -> replay.Result:
-    clock = WarpClock(invoices[0].at, rate=0)
+    start = max(since, invoices[0].at)
+    clock = WarpClock(start, rate=0)
     async with trio.open_nursery() as connections:
         async with (
             open_service(alone, clock, REPLAY_LINK_KEY) as running,
             trio.open_nursery() as listening,
         ):
+            if since and clock.now() > start:
+                raise Misconfigured(
+                    f"{alone.database} has lived until {format_instant(clock.now())}: import with "
+                    "--until what --from says, into a fresh --data"
+                )
             port = await listening.start(listen, running, connections)
-            result = await replay.replay(running, clock, invoices, port, REPLAY_KEY, told)
+            result = await replay.replay(running, clock, invoices, port, REPLAY_KEY, told, since)
             listening.cancel_scope.cancel()
         connections.cancel_scope.cancel()
     return result
 
 
 @contextmanager
-def _progress(invoices: list[retail.Invoice]) -> Iterator[replay.Progress]:
+def _progress(invoices: list[retail.Invoice], since: Instant) -> Iterator[replay.Progress]:
     """A bar from the first line to the end of the days after, on a terminal's stderr."""
-    first = invoices[0].at
+    first = max(since, invoices[0].at)
     span = invoices[-1].at + replay.AFTERWARDS - first
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -97,7 +116,7 @@ def _progress(invoices: list[retail.Invoice]) -> Iterator[replay.Progress]:
         task = bar.add_task("replay", total=span)
 
         def told(at: Instant) -> None:
-            day = moment.format_instant(at)[:10]
+            day = format_instant(at)[:10]
             bar.update(task, completed=at - first, description=day)
 
         yield told

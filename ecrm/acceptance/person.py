@@ -16,9 +16,15 @@ from proto import envelope, events
 
 def identified(told: Told, traits: envelope.Traits) -> Facts:
     before = told.state.person
+    after = replace(before, **said(traits))
+    return (*_person(before, after), *_registered(told.state, after, signed_up=False))
+
+
+def said(traits: envelope.Traits) -> dict[str, str]:
+    """What traits tell of a `Person`, by its field."""
     address = traits.address
     zone = traits.timezone or ""
-    said = {
+    told = {
         "email": traits.email,
         "first_name": traits.first_name,
         "last_name": traits.last_name,
@@ -30,8 +36,7 @@ def identified(told: Told, traits: envelope.Traits) -> Facts:
         # A zone that no calendar knows would silence the quiet hours: the shop's own is better.
         "zone": zone if calendar.zone_of(zone) else None,
     }
-    after = replace(before, **{name: str(value) for name, value in said.items() if value})
-    return (*_person(before, after), *_registered(told.state, after, signed_up=False))
+    return {name: str(value) for name, value in told.items() if value}
 
 
 def registered(state: State) -> Facts:

@@ -64,16 +64,21 @@ def person(_state: State, fact: facts.PersonChanged) -> Changes:
     return {"person": fact.person}
 
 
+def remembered(state: State, fact: facts.Remembered) -> Changes:
+    return at(state, fact) | {"remembered": fact.person or state.remembered}
+
+
 def signed_up(_state: State, _fact: facts.SignedUp) -> Changes:
     return {"signed_up": True}
 
 
-def registered(state: State, _fact: facts.Registered) -> Changes:
-    return {"registered_at": state.now}
+def registered(state: State, fact: facts.Registered) -> Changes:
+    return {"registered_at": state.now if fact.occurred is None else fact.occurred}
 
 
 def consent(state: State, fact: facts.ConsentChanged) -> Changes:
-    consent = Consent(granted=fact.granted, at=state.now, source=fact.source)
+    said_at = state.now if fact.occurred is None else fact.occurred
+    consent = Consent(granted=fact.granted, at=said_at, source=fact.source)
     return {"consents": {**state.consents, fact.purpose: consent}}
 
 

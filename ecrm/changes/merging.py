@@ -109,7 +109,12 @@ def _merged(state: State, legacy: State) -> Changes:
         "former": tuple(dict.fromkeys((*legacy.former, *state.former)))[-VISITORS_KEPT:],
         "engagement": engagement.merged(state.engagement, legacy.engagement),
         "relevance": state.relevance or legacy.relevance,
+        "remembered": _merged_pasts(state.remembered, legacy.remembered),
     }
+
+
+def _merged_pasts(ours: Person | None, theirs: Person | None) -> Person | None:
+    return ours or theirs if ours is None or theirs is None else _merged_persons(ours, theirs)
 
 
 def _merged_persons(ours: Person, theirs: Person) -> Person:

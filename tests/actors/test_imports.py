@@ -13,11 +13,10 @@ from actors.imports import (
     NUMBERS,
     PROPERTIES,
     Ignored,
-    Refused,
     Told,
-    count_lines,
     read_products,
 )
+from actors.tables import Refused, count_lines
 from ecrm.errors import Misconfigured
 from proto import events
 

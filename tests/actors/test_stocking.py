@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors import imports, stocking
+from actors import imports, stocking, tables
 from actors.catalogue import Catalogue
 from actors.client import greet
 from actors.gateway import EVENTS_PATH
@@ -42,7 +42,7 @@ async def test_the_rows_of_a_file_are_in_the_catalogue_and_the_wrong_ones_are_to
     assert [line for line, _ in done.notes] == [1]
     assert catalogue.get("lamp").complements == ("bulb", "shade")
     assert catalogue.get("bulb") is None
-    assert lines[-1] == imports.count_lines(file)
+    assert lines[-1] == tables.count_lines(file)
 
 
 async def test_what_was_known_of_a_product_and_is_not_said_again_stays(file, tmp_path):
