@@ -65,7 +65,9 @@ def test_what_is_right_is_typed_and_what_is_wrong_is_found(tmp_path):
     (tmp_path / "use.ts").write_text("\n".join([USE, *MISUSE.values()]), encoding="utf-8")
     options = "--strict --noEmit --target es2022 --module esnext --moduleResolution bundler"
     done = ran(tmp_path, str(TSC), *options.split(), "--lib", "es2022", "use.ts")
-    wrong = [int(line) for line in re.findall(r"^use\.ts\((\d+),.*error TS", done.stdout, re.MULTILINE)]
+    wrong = [
+        int(line) for line in re.findall(r"^use\.ts\((\d+),.*error TS", done.stdout, re.MULTILINE)
+    ]
     first = len(USE.split("\n")) + 1
     assert wrong == [*range(first, first + len(MISUSE))], done.stdout
 
@@ -80,7 +82,9 @@ def test_types_and_file_name_the_same_calls(tmp_path):
     )
     done = ran(tmp_path, "--input-type=module", "-e", script)
     told = TYPES.read_text("utf-8").partition("interface Ecrm {")[2].partition("\n}")[0]
-    assert done.stdout.split() == sorted(re.findall(r"^ +(?:readonly )?(\w+)[:(]", told, re.MULTILINE))
+    assert done.stdout.split() == sorted(
+        re.findall(r"^ +(?:readonly )?(\w+)[:(]", told, re.MULTILINE)
+    )
 
 
 async def test_pages_of_other_origins_may_load_it_and_keep_it():
