@@ -268,7 +268,8 @@ const answered = async (answer, batch) => {
   const told = answer.ok ? {} : await answer.json().catch(() => ({}));
   const { message = `status ${status}`, rejected: refused = [] } = told;
   if (answer.ok || refused.length) {
-    for (const one of refused) rejected({ ...one, id: one.messageId });
+    for (const { messageId: id, code, path = "", reason } of refused)
+      rejected({ id, code, path: path.replace(/^\$\.batch\[\d+\]/, "$$"), reason });
     failures = 0;
     for (const one of batch) forget(one.id);
   } else if (status === 401 || status === 403) refusedKey(message);
@@ -308,7 +309,7 @@ const refuse = () => {
 
 const consent = (yes) => {
   if (typeof yes !== "boolean") return report("invalid", "consent is true or false");
-  if (yes) grant(stored((at) => at.getItem(ID)) ?? anonymousId);
+  if (yes) grant(stored((at) => at.getItem(ID)) || anonymousId);
   else refuse();
 };
 

@@ -188,6 +188,10 @@ class Tab:
     def is_empty(self) -> bool:
         return not self.says("Object.keys(localStorage).some(key => key.startsWith('ecrm:m:'))")
 
+    def until(self, holds) -> object:
+        """As `until`; the browser's events are heard meanwhile."""
+        return until(lambda: self.says("0") or holds())
+
     def empties(self) -> None:
         """All is answered."""
         until(self.is_empty)

@@ -56,6 +56,8 @@ class Talk:
         if outcome == "gone":
             route.close(code=1001)
             return
+        if outcome == "silence":
+            return
         if outcome == "ack":
             self.taken.append(message.event.product_id)
         answers = {"ack": talk.acked, "unknown": talk.unknown, "busy": lambda x: talk.busy(x, 50)}
@@ -87,6 +89,31 @@ def test_what_was_not_taken_is_sent_again_under_its_id(context, shop, outcome):
     assert talk.seen[1] == talk.seen[2]
     assert talk.connections == (2 if outcome == "gone" else 1)
     assert tab.errors() == []
+
+
+def test_a_connection_that_has_died_unnoticed_is_given_up(context, shop):
+    talk = Talk(context)
+    talk.outcomes = ["silence"]
+    context.clock.install()
+    tab = Tab(context, shop, url=shop.url, socket=talk.url).init()
+    tab.adds("a")
+    tab.until(lambda: talk.seen)
+    assert tab.stored()
+    tab.page.clock.run_for(32_000)
+    tab.empties()
+    assert (talk.taken, talk.connections, len(set(talk.seen))) == (["a"], 2, 1)
+
+
+def test_a_connection_that_nobody_needs_is_closed_and_opened_again(context, shop):
+    talk = Talk(context)
+    context.clock.install()
+    tab = Tab(context, shop, url=shop.url, socket=talk.url).init()
+    tab.adds("a")
+    tab.empties()
+    tab.page.clock.run_for(32_000)
+    tab.adds("b")
+    tab.empties()
+    assert (talk.taken, talk.connections, talk.seen) == (["a", "b"], 2, [*dict.fromkeys(talk.seen)])
 
 
 def test_no_more_is_unanswered_than_the_window_allows(context, shop):
@@ -146,12 +173,12 @@ def test_what_an_answer_refuses_is_told_and_the_rest_was_taken(context, shop):
     tab = Tab(context, shop, **nowhere()).init()
     tab.adds("a", "b")
     bad = tab.stored()[1]["messageId"]
-    refused = {"messageId": bad, "code": "invalid", "path": "$.batch[1]", "reason": "no"}
+    refused = {"messageId": bad, "code": "invalid", "path": "$.batch[1].event", "reason": "no"}
     shop.answers[:] = [(400, {"success": False, "rejected": [refused]})]
     tab.init(url=shop.url, socket=False)
     tab.empties()
     assert len(shop.bodies) == 1
-    assert [(one["id"], one["code"]) for one in tab.errors()] == [(bad, "invalid")]
+    assert tab.errors() == [{"code": "invalid", "reason": "no", "id": bad, "path": "$.event"}]
 
 
 def test_a_body_that_cannot_be_read_is_sent_in_pieces(context, shop):
