@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +22,7 @@ import msgspec
 import pytest
 from websockets.sync.client import connect
 
-from tests.browsers import PATIENCE, free_port, until
+from tests.browsers import PATIENCE, free_port
 from tests.worlds import OPERATOR, PUBLISHABLE
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +34,15 @@ PAGE = b"""<!doctype html><html lang="en"><title>Shop</title><h1>The shop</h1>
   window.sdk = ecrm;
   window.errors = [];
 </script>"""
+
+
+def until(holds, span: float = 40.0):
+    """Ask until something holds that comes by itself, in real time; what it then is."""
+    limit = time.monotonic() + span
+    while not (found := holds()):
+        assert time.monotonic() < limit, "it never came"
+        time.sleep(0.02)
+    return found
 
 
 class Service:

@@ -10,8 +10,8 @@ import pytest
 from proto import reception
 from proto.codec import JSON
 from proto.envelope import Message
-from tests.browsers import free_port, until
-from tests.web.browser.front import Service, Tab, front
+from tests.browsers import free_port
+from tests.web.browser.front import Service, Tab, front, until
 
 SOON = 30_000  # ms
 
@@ -65,7 +65,7 @@ def nowhere() -> dict:
 
 def arrived(service, visitor: str, *products: str) -> None:
     """All of these, once each, and nothing else."""
-    until(lambda: len(service.added(visitor)) >= len(products), span=30)
+    until(lambda: len(service.added(visitor)) >= len(products))
     assert service.added(visitor) == Counter(products)
 
 
@@ -191,7 +191,7 @@ def test_no_argument_makes_it_throw_and_all_goes_on_after_it(opened, service):
     assert (calls > 20, thrown, tab.faults) == (True, [], [])
     tab.init(queueSize=10_000)
     tab.adds("cup")
-    until(lambda: service.added(tab.visitor)["cup"], span=40)
+    until(lambda: service.added(tab.visitor)["cup"])
     assert service.added(tab.visitor)["cup"] == 1
     assert tab.faults == []
 
@@ -234,7 +234,7 @@ def test_two_hundred_events_survive_a_service_that_is_killed_among_them(opened, 
     fragile.end(signal.SIGKILL)
     fragile.start()
     until(lambda: tab.says("said") == 200)
-    until(tab.is_empty, span=30)
+    until(tab.is_empty)
     arrived(fragile, tab.visitor, *(f"p{number}" for number in range(200)))
 
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from proto import session
-from tests.browsers import free_port, until
-from tests.web.browser.front import Tab, front
+from tests.browsers import free_port
+from tests.web.browser.front import Tab, front, until
 
 OTHER_BROWSERS = "delete String.prototype.toWellFormed"  # before 2023
 
