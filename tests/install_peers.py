@@ -55,7 +55,7 @@ def _apt(missing: list[Package]) -> None:
 
 
 def _npm() -> None:
-    needed_for = "Segment's client for Node, and axe"
+    needed_for = "Segment's client for Node, axe, and the types of ecrm.js"
     if shutil.which("npm") is None:
         _skipped("npm's packages", needed_for, "there is no npm")
         return

@@ -86,7 +86,10 @@ class Front:
         if name not in self._look.files:
             raise NotFound
         data, kind = self._look.files[name]
-        return _kept(data, kind)
+        found = _kept(data, kind)
+        # A shop's pages are of another origin, and a module is loaded only where that is allowed.
+        found.headers["Access-Control-Allow-Origin"] = "*"
+        return found
 
     async def robots(self) -> Response:
         return Response("User-agent: *\nDisallow: /\n", content_type="text/plain; charset=utf-8")

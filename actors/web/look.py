@@ -20,7 +20,11 @@ from actors import formats
 from actors.templates import SOURCE_LANGUAGE, Catalogue
 from ecrm.shop import Shop, brand
 
-TYPES: Final = {".css": "text/css; charset=utf-8", ".png": "image/png"}
+TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+}
 
 
 class Look:
