@@ -17,7 +17,7 @@ from typing import assert_never
 
 import msgspec
 
-from ecrm import acceptance, condition, effects, facts, merging, messages, readings
+from ecrm import acceptance, condition, effects, facts, mailboxes, merging, messages, readings
 from ecrm.around import NOTHING, Around
 from ecrm.mail import Mail
 from ecrm.matters import Campaign, Release
@@ -105,6 +105,8 @@ def _tell(turn: Turn, message: messages.Incoming) -> None:
                 turn.record(facts.Ticked(now))
         case messages.Report():
             _hear(turn, message)
+        case messages.Returned() | messages.Free():
+            turn.tell(*mailboxes.told(state, message, now))
         case messages.Seen():
             _see(turn, message)
         case messages.Bind(to):
@@ -125,7 +127,10 @@ def _hear(turn: Turn, report: messages.Report) -> None:
         heard = msgspec.structs.replace(
             heard, kind=waiting.kind, key=waiting.key, refs=waiting.refs
         )
-    turn.tell(heard)
+    finding = mailboxes.finding_of(report)
+    if finding is not None:
+        heard = msgspec.structs.replace(heard, address=report.address, bounce=finding.verdict)
+    turn.tell(heard, *mailboxes.refused(turn.state, report, turn.moment.now))
 
 
 def _see(turn: Turn, seen: messages.Seen) -> None:
