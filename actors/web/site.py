@@ -9,6 +9,7 @@ from actors.system import System
 from actors.web import app
 from actors.web.answers import Answers
 from actors.web.desk import Desk
+from actors.web.hooks import Hooks
 from actors.web.judge import Judge
 from actors.web.leaving import Leaving
 from actors.web.look import Look
@@ -19,7 +20,9 @@ from actors.web.tracks import Tracks
 
 
 class Site:
-    def __init__(self, desk: Desk, look: Look, system: System, proxies: Proxies) -> None:
+    def __init__(
+        self, desk: Desk, look: Look, system: System, proxies: Proxies, hooks: Hooks
+    ) -> None:
         self.judge = Judge(desk, system.intake)
         tracks = Tracks(desk, self.judge, proxies)
         self.app = app.make(
@@ -30,5 +33,6 @@ class Site:
                 Preferences(desk, look).blueprint(),
                 Mine(desk, look).blueprint(),
                 Answers(desk, look, tracks).blueprint(),
+                hooks.blueprint(),
             ],
         )
