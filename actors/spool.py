@@ -25,7 +25,8 @@ from ecrm.moment import Instant, minutes
 
 log = structlog.get_logger()
 
-EVERY: Final = minutes(5)
+# A bounce is minutes to days old; and a clock that is pushed stops at every look.
+EVERY: Final = minutes(15)
 # What a message says stands at its beginning (`bounces.parts.READ`); what is longer is cut.
 SIZE: Final = 1024 * 1024
 
@@ -98,22 +99,25 @@ class Spool:
         """Bring everything that waits, the oldest first; what is not taken stays where it is."""
         try:
             for path in await self._outside.in_thread(_waiting, self._folder):
-                if self.bell.stopping:
-                    return
-                await self._bring(path)
+                if not self.bell.stopping:
+                    await self._bring(path)
         except (OSError, EcrmError) as error:
-            # The disk or the store: what waits is as safe as it was, and is brought again.
+            # The folder or the store: what waits is as safe as it was, and is brought again.
             log.error("spool_not_read", folder=str(self._folder), error=str(error))
 
     async def _bring(self, path: Path) -> None:
-        recipient, raw = await self._outside.in_thread(_read, path)
+        try:
+            recipient, raw = await self._outside.in_thread(_read, path)
+        except OSError as error:
+            log.error("return_not_read", file=path.name, error=str(error))
+            return
         try:
             taken = await self._take(recipient, raw)
         except EcrmError:
             raise
         except Exception:
             # The fault of this one message must not keep the others from being read.
-            log.exception("return_unreadable", file=path.name)
+            log.exception("return_put_aside", file=path.name)
             await self._outside.in_thread(_put_aside, path, self._folder / "bad")
             return
         if taken:

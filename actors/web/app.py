@@ -8,12 +8,13 @@ about the inside.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
 from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException, NotFound
 
 from actors.web.desk import Gone, Untold
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 
 BODY: Final = 64 * 1024
 BODY_TIMEOUT: Final = 20
+# SendGrid gathers events up to about this size; the other providers send far less.
+HOOKS: Final = "/hooks/"
+HOOK_BODY: Final = 1024 * 1024
 RETRY_AFTER: Final = "10"
 
 HEADERS: Final = {
@@ -35,9 +39,21 @@ HEADERS: Final = {
 }
 
 
+class Request(TrioRequest):
+    """What a provider tells of many mails may be longer than a form (quart reads the limit only
+    here, when the request is made).
+    """
+
+    def __init__(self, method: str, scheme: str, path: str, *args: Any, **more: Any) -> None:
+        if path.startswith(HOOKS):
+            more["max_content_length"] = HOOK_BODY
+        super().__init__(method, scheme, path, *args, **more)
+
+
 def make(look: Look, blueprints: list[Blueprint]) -> QuartTrio:
     """The application; `blueprints` are its pages."""
     app = QuartTrio("actors.web", static_folder=None, template_folder=None)
+    app.request_class = Request
     app.config.update(MAX_CONTENT_LENGTH=BODY, BODY_TIMEOUT=BODY_TIMEOUT)
     front = Front(look)
     app.add_url_rule("/brand.css", view_func=front.brand, methods=["GET"])

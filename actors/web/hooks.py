@@ -18,6 +18,7 @@ from werkzeug.exceptions import NotFound
 from actors.clock import Clock
 from actors.doors import Fetch, Prove
 from actors.returns import Returns
+from actors.web.app import HOOKS
 from ecrm.delivery import webhooks
 from ecrm.delivery.webhooks import Provider, proof, ses
 from ecrm.delivery.webhooks.proof import Proof
@@ -26,8 +27,6 @@ from ecrm.moment import Instant
 
 log = structlog.get_logger()
 
-# SendGrid gathers events up to about this size; the others send far less.
-BODY: Final = 1024 * 1024
 # Requests that were taken and could still be repeated; beyond so many the customers remember.
 REMEMBERED: Final = 10_000
 AGAIN_IN: Final = "30"
@@ -45,14 +44,13 @@ class Hooks:
 
     def blueprint(self) -> Blueprint:
         hooks = Blueprint("hooks", __name__)
-        hooks.add_url_rule("/hooks/<provider>", "take", self.take, methods=["POST"])
+        hooks.add_url_rule(f"{HOOKS}<provider>", "take", self.take, methods=["POST"])
         return hooks
 
     async def take(self, provider: str) -> Response:
         name = next((one for one in self._provers if one == provider), None)
         if name is None:
             raise NotFound
-        request.max_content_length = BODY
         body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
         headers = {key.lower(): value for key, value in request.headers.items()}
         now = self._clock.now()
