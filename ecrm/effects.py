@@ -185,6 +185,7 @@ _NOTICES: Final[dict[type, Callable[[CustomerId, Any, Instant], notices.Notice |
     facts.Scored: _scored,
 }
 
+
 def _bound(who: CustomerId, fact: facts.Bound) -> Tell:
     legacy = fact.legacy or _legacy(who, fact)
     return Tell(fact.to, messages.Inherit(legacy.customer_id, legacy=legacy))

@@ -299,6 +299,21 @@ def test_an_operator_lets_an_address_be_written_to_again():
     assert life.state.mailboxes == {}
 
 
+# Two ids of one person.
+
+
+def test_who_goes_on_as_somebody_else_takes_the_address_along():
+    guest, person = Life(customer_id="guest").identify(), reader(customer_id="person")
+    comes_back(guest, "hard")
+    bounces(person, 2)
+    guest.until(person.now).becomes(person)
+    box = person.state.mailboxes[ANA]
+    assert (set(box.bans), box.record.soft) == ({"all"}, 2)
+    assert guest.state.mailboxes == {}
+    pays(person)
+    assert confirmed(person) == []
+
+
 # Laws.
 
 
