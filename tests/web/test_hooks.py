@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import hmac
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+import trio
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import NameOID
+from quart_trio import QuartTrio
 
 from actors import doors
-from ecrm import facts
+from actors.web.hooks import Hooks
+from ecrm import facts, moment
+from ecrm.delivery.webhooks import proof
 from ecrm.moment import minutes
 from tests import bouncing
 from tests.bouncing import basic, by_hook, postmark
@@ -22,6 +29,7 @@ SIGNING = "key-0123456789abcdef"
 SVIX = "whsec_" + base64.b64encode(b"svix secret of 24 bytes!").decode()
 TOKEN = "a token that Brevo was given"
 TWILIO = ec.generate_private_key(ec.SECP256R1())
+AWS = "https://sns.eu-west-3.amazonaws.com"
 TOPIC = "arn:aws:sns:eu-west-3:123456789012:bounces"
 
 
@@ -213,3 +221,85 @@ async def test_events_of_other_systems_of_the_same_account_are_passed_over(
 async def test_a_hook_is_asked_with_post_alone(world, autojump_clock):
     status, _ = await world.page("/hooks/postmark")
     assert status == 405
+
+
+# SNS, which asks first whether it may send.
+
+
+@pytest.fixture
+def amazon():
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture
+async def subscribed(world, autojump_clock, amazon):
+    """The service with hooks of SES; what it asked AWS for is in the list."""
+    asked = []
+
+    async def fetch(url):
+        asked.append(url)
+        await trio.lowlevel.checkpoint()
+        return certificate(amazon, world.clock.now())
+
+    section = doors.BouncesSection(ses=doors.SesSection(topic_arn=TOPIC))
+    hooks = Hooks(world.service.returns, doors.provers(section, fetch), fetch, world.clock)
+    app = QuartTrio("hooks", static_folder=None)
+    app.register_blueprint(hooks.blueprint())
+    world.service.web.app = app
+    return asked
+
+
+def certificate(key, now):
+    today = datetime.fromtimestamp(now / 1_000, UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(today - timedelta(days=30))
+        .not_valid_after(today + timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def sns(world, key, message, **more):
+    told = {
+        "Type": "Notification", "MessageId": "m1", "TopicArn": TOPIC, "Message": message,
+        "Timestamp": moment.format_instant(world.clock.now()), "SignatureVersion": "2",
+        "Signature": "", "SigningCertURL": f"{AWS}/SimpleNotificationService-1.pem",
+    } | more  # fmt: skip
+    request = proof.Request({}, msgspec.json.encode(told))
+    claim = proof.sns(request, frozenset([told["TopicArn"]]), world.clock.now())
+    signature = key.sign(claim.signed, padding.PKCS1v15(), hashes.SHA256())
+    return told | {"Signature": base64.b64encode(signature).decode()}
+
+
+async def test_a_subscription_to_our_topic_is_confirmed_at_aws(
+    world, autojump_clock, subscribed, amazon
+):
+    url = f"{AWS}/?Action=ConfirmSubscription&Token=abc"
+    more = {"Type": "SubscriptionConfirmation", "Token": "abc", "SubscribeURL": url}
+    assert await by_hook(world, "ses", sns(world, amazon, "confirm", **more)) == 200
+    assert subscribed == [f"{AWS}/SimpleNotificationService-1.pem", url]
+    foreign = sns(world, amazon, "confirm", TopicArn=f"{TOPIC}-of-another", **more)
+    assert await by_hook(world, "ses", foreign) == 401
+    assert len(subscribed) == 2
+
+
+async def test_a_bounce_that_sns_tells_is_taken(world, autojump_clock, subscribed, amazon, letter):
+    told = {
+        "mail": {"messageId": "s1", "tags": {"mail_id": [mail_id_of(letter)]}},
+        "bounce": {
+            "timestamp": "2026-03-02T09:00:00.000Z", "bounceType": "Permanent",
+            "bounceSubType": "General",
+            "bouncedRecipients": [{"emailAddress": "ana@customers.example"}],
+        },
+    }  # fmt: skip
+    body = sns(world, amazon, msgspec.json.encode(told).decode())
+    assert await by_hook(world, "ses", body | {"Message": "{}"}) == 401
+    for _ in range(2):
+        assert await by_hook(world, "ses", body) == 200
+    assert await verdicts(world) == [("hard", "ses")]
