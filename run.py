@@ -8,10 +8,12 @@
     run.py replay FILE                 play a shop's invoices through a service of their own
     run.py why MAIL                    why a mail went: event, rule, values
     run.py clean --rehearse            who would be struck off the list, under each definition
+    run.py bounce [--to ADDRESS]       take in a message that came back, for a mail server's pipe
     run.py console -c COMMAND          ask the running service
 
 All take `--config ecrm.toml` and `--data DIR`; `--json` where there is something to read. Exit
-status: 0 done, 1 failed with one line on stderr saying what to do, 2 wrong usage.
+status: 0 done, 1 failed with one line on stderr saying what to do (75 of bounce, for a mail server
+to try again), 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from types import ModuleType
 from typing import Final
 
 from actors import logs, settings
-from actors.commands import bring, check, clean, console, preview, replay, serve, why
+from actors.commands import bounce, bring, check, clean, console, preview, replay, serve, why
 from ecrm.errors import EcrmError, Misconfigured
 
 COMMANDS: Final[tuple[ModuleType, ...]] = (
@@ -35,6 +37,7 @@ COMMANDS: Final[tuple[ModuleType, ...]] = (
     replay,
     why,
     clean,
+    bounce,
     console,
 )
 
@@ -42,7 +45,7 @@ COMMANDS: Final[tuple[ModuleType, ...]] = (
 def main() -> int:
     options = _parser().parse_args()
     logs.configure(json=options.json, quiet=options.run is not serve.run)
-    status = 1
+    status: int = getattr(options, "failed", 1)
     try:
         configured = settings.load(_config(options.config), options.data, os.environ)
         status = options.run(options, configured)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from actors.intake import Answer, Item
 from actors.store import port
-from ecrm import customer, facts, mail, messages
-from ecrm.moment import CustomerId, Seq
+from ecrm import customer, effects, facts, mail, messages
+from ecrm.delivery import suppression
+from ecrm.moment import NEVER, CustomerId, Instant, Seq
 from proto import notices
 
 
@@ -20,6 +21,18 @@ class Batch:
         self.notices: list[notices.Notice] = []
         self.turns: list[tuple[CustomerId, customer.Facts]] = []
         self.seen: dict[bytes, Answer] = {}
+
+    def ban(self, effect: effects.Suppress | effects.Free, key: bytes, now: Instant) -> None:
+        """An address goes on the suppression list, or leaves it; `key` hashes it."""
+        name = suppression.hash_of(effect.address, key)
+        if isinstance(effect, effects.Free):
+            self.rows.freed.append(name)
+            # What an earlier turn of this batch put there was there before.
+            self.rows.suppressions = [r for r in self.rows.suppressions if r.address != name]
+            return
+        ends = None if effect.until == NEVER else effect.until
+        row = port.SuppressionRow(name, effect.scope, effect.reason, now, ends)
+        self.rows.suppressions.append(row)
 
     @property
     def is_empty(self) -> bool:

@@ -21,6 +21,7 @@ from actors.clock import Clock, WarpClock
 from actors.delivery import Delivery
 from actors.gateway import CLOSE_WITHIN, HELLO_WITHIN
 from actors.ledger import SITE
+from actors.returns import Returns
 from actors.slot import recover
 from actors.store import port
 from actors.system import System
@@ -83,6 +84,7 @@ class Console:
         clock: Clock,
         delivery: Delivery,
         census: Census,
+        returns: Returns,
         authenticate: Callable[[str], session.Grant | None],
     ) -> None:
         self._system = system
@@ -90,6 +92,7 @@ class Console:
         self._clock = clock
         self._delivery = delivery
         self._census = census
+        self._returns = returns
         self._authenticate = authenticate
         self._started = clock.now()
         self.ops: dict[str, Op] = {
@@ -105,6 +108,7 @@ class Console:
             "requeue": self._requeue,
             "cancel-mail": self._cancel_mail,
             "satisfaction": self._satisfaction,
+            "unsuppress": self._unsuppress,
             "relearn": self._relearn,
             "clock": self._advance,
         }
@@ -177,6 +181,7 @@ class Console:
             "queue": await self._counts(),
             "sent": self._delivery.sent,
             "products": len(system.catalogue),
+            **self._returns.status,
         }
 
     async def _counts(self) -> dict[str, int]:
@@ -321,6 +326,18 @@ class Console:
             raise Refused("unknown_mail", f"there is no mail {request.mail!r}: `queue` lists them")
         return mail.decode(row)
 
+    async def _unsuppress(self, request: Request) -> Plain:
+        """Let an address be written to again: the customer's own, or another that it names."""
+        state = await self._state(request)
+        address = request.name or state.person.email
+        if not address:
+            raise Refused("missing", "there is no address of this customer: name one")
+        answer = await self._returns.free(state.customer_id, address, request.reason)
+        if answer.outcome != "taken":
+            raise Refused(answer.outcome, answer.reason or "it was not taken: try again")
+        log.warning("unsuppressed", customer=state.customer_id, reason=request.reason)
+        return {"customer": state.customer_id, "address": address, "suppressed": "no"}
+
     async def _satisfaction(self, request: Request) -> Plain:
         """Site ratings by the week in which the parcel left (R39, R82); or another survey's."""
         survey = request.survey or SITE
@@ -366,7 +383,7 @@ def _error(request_id: int | str | None, code: str, reason: str) -> Plain:
 
 
 # Where the state holds instants: by the names of its fields, and as the values of these maps.
-_INSTANTS: Final = frozenset(("now", "at", "until", "due"))
+_INSTANTS: Final = frozenset(("now", "at", "until", "due", "since", "last"))
 _MAPS_OF_INSTANTS: Final = frozenset(("timers", "clocks", "marks", "ended", "over", "invited"))
 
 

@@ -38,8 +38,6 @@ from ecrm.moment import NEVER, Instant, seconds
 
 log = structlog.get_logger()
 
-# The secret that hashes the addresses of the suppression list.
-SUPPRESSION: Final = "suppressions"
 # A bucket that will be free again sooner than a restart takes need not be written down.
 FORGETTABLE: Final = seconds(1)
 # How long a stop waits for the disk to hear what became of the last mails.
@@ -97,7 +95,7 @@ class Delivery:
         """Deliver until stopped; what is in hand then is finished."""
         saved, pauses = await self._store.limiter_state(), await self._store.pauses()
         self.gate = Gate(self.policy, saved, pauses)
-        self._suppressing = await self._store.secret(SUPPRESSION)
+        self._suppressing = await self._store.secret(port.SUPPRESSION)
         await self._resolve()
         async with trio.open_nursery() as hands:
             while not self.bell.stopping:

@@ -117,6 +117,21 @@ class Intake:
         await done.wait()
         return durable
 
+    async def say(self, customer_id: CustomerId, message: messages.Inward, about: str) -> Answer:
+        """Put in one word from inside, and wait for its answer; what is `about` the same thing is
+        taken once.
+        """
+        answers: list[Answer] = []
+        done = trio.Event()
+
+        def answered(answer: Answer) -> None:
+            answers.append(answer)
+            done.set()
+
+        self.put(Item(customer_id, message, answered, dedupe=dedupe_key(customer_id, about)))
+        await done.wait()
+        return answers[0]
+
     def take(self) -> list[Item]:
         """What waits, up to a batch; the first always, however large it is."""
         events = min(len(self._events), BATCH - min(len(self._inward), INWARD_SHARE))

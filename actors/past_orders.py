@@ -31,7 +31,7 @@ from actors.past import (
     traits_of,
 )
 from actors.tables import Cells, Refused, Wrong
-from ecrm.messages import History, Past, Returned
+from ecrm.messages import History, Past, SentBack
 from ecrm.moment import CustomerId, Instant
 from proto import events
 
@@ -155,7 +155,7 @@ class _Order:
         if products or self.reader.map.rows == "orders":
             past += self.order(head, at, status, products, total)
         if back:
-            past.append(Past(at, Returned(dict(back))))
+            past.append(Past(at, SentBack(dict(back))))
         return past
 
     def order(
@@ -252,7 +252,7 @@ class _Order:
                     pieces[str(product["product_id"])] -= quantity
         # Who sends something back was here before, whatever else is known.
         account = [Past(at, events.SignedUp())] if self.reader.map.accounts else []
-        return [*account, Past(at, Returned(dict(pieces)))] if pieces else []
+        return [*account, Past(at, SentBack(dict(pieces)))] if pieces else []
 
     def status(self, row: Row) -> str:
         said = self.reader.text(row, "status").casefold()

@@ -11,7 +11,7 @@ from typing import Final
 from actors.clock import Clock
 from actors.intake import Intake
 from actors.store import port
-from ecrm import messages
+from ecrm import mail, messages
 
 AT_ONCE: Final = 256
 
@@ -28,11 +28,18 @@ class Reports:
             rows = await self._store.unreported(AT_ONCE)
             if rows:
                 # A report that was not taken stands in its row, and comes again.
-                await self._intake.relay([(row.customer_id, _report(row)) for row in rows])
+                words = [(row.customer_id, await self._report(row)) for row in rows]
+                await self._intake.relay([*words])
             else:
                 await self.bell.rest()
         self._clock.dismiss(self.bell)
 
-
-def _report(row: port.ReportRow) -> messages.Report:
-    return messages.Report(row.mail_id, row.state, row.response, row.bounce)
+    async def _report(self, row: port.ReportRow) -> messages.Inward:
+        """What a row says. Of a mail that was refused, where it was to go is looked up as well: of
+        an accepted one nobody asks.
+        """
+        address = ""
+        if row.state in ("dead", "expired"):
+            found = await self._store.mail(row.mail_id)
+            address = mail.decode(found).to if found is not None else ""
+        return messages.Report(row.mail_id, row.state, row.response, row.bounce, address)

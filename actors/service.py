@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 import trio
 
-from actors import keys, templates
+from actors import doors, keys, templates
 from actors.alarms import Alarms
 from actors.broadcast import Announcer, Broadcasts
 from actors.catalogue import Catalogue
@@ -32,12 +32,15 @@ from actors.gateway import Gateway
 from actors.housekeeping import Housekeeping
 from actors.outside import Outside
 from actors.reports import Reports
+from actors.returns import Returns
 from actors.settings import Settings
+from actors.spool import Spool
 from actors.store import port
 from actors.system import System
-from actors.transports.opening import open_transport
+from actors.transports.opening import fetcher, open_transport
 from actors.transports.port import Transport
 from actors.web.desk import Desk
+from actors.web.hooks import Hooks
 from actors.web.look import Look
 from actors.web.proxies import Proxies
 from actors.web.site import Site
@@ -63,6 +66,7 @@ class Service:
         link_keys: LinkKeys,
         read: templates.Templates,
         transport: Transport,
+        outside: Outside,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -94,17 +98,30 @@ class Service:
             policy=settings.delivery,
             reports=self.reports.bell,
         )
+        desk = Desk(self.system, clock, composer, link_keys, settings.shop)
+        self.returns = Returns(
+            self.system, desk, link_keys, settings.bounces, settings.mail.unsubscribe
+        )
+        watched = bool(settings.bounces or settings.mail.unsubscribe)
+        self.spool = Spool(settings.spool, outside, clock, self.returns.take_mail, watched=watched)
         self.console = Console(
-            self.system, store, clock, self.delivery, self.census, self.keyring.authenticate
+            self.system,
+            store,
+            clock,
+            self.delivery,
+            self.census,
+            self.returns,
+            self.keyring.authenticate,
         )
         self.gateway = Gateway(self.system, clock, self.keyring.authenticate, self.console.converse)
-        desk = Desk(self.system, clock, composer, link_keys, settings.shop)
+        fetch = fetcher(settings.doors, outside)
         self.web = Site(
             desk,
             Look(TEMPLATES, settings.shop),
             self.system,
             Proxies(settings.web.trusted_proxies),
             self.keyring.authenticate,
+            Hooks(self.returns, doors.provers(settings.doors, fetch), fetch, clock),
         )
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell
@@ -119,6 +136,7 @@ class Service:
             ("broadcasts", self.broadcasts.bell),
             ("census", self.census.bell),
             ("web", self.web.judge.bell),
+            ("spool", self.spool.bell),
             ("housekeeping", self.housekeeping.bell),
             ("delivery", self.delivery.bell),
             ("reports", self.reports.bell),
@@ -146,7 +164,7 @@ async def running(
     if read is None:
         read = templates.Templates(TEMPLATES, settings.shop)
     async with open_transport(settings, outside, clock) as transport:
-        service = Service(settings, store, clock, signing, read, transport)
+        service = Service(settings, store, clock, signing, read, transport, outside)
         await service.catalogue.load(store)
         await service.system.ledger.load(store, clock.now())
         service.keyring.add(await keys.stored(store))
@@ -166,6 +184,7 @@ async def _run_all(service: Service) -> AsyncIterator[None]:
         "broadcasts": service.broadcasts.run,
         "census": service.census.run,
         "web": service.web.judge.run,
+        "spool": service.spool.run,
     }
     done = {name: trio.Event() for name in parts}
     async with trio.open_nursery() as nursery:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
-from actors import formats, mistakes, overrides, signing
+from actors import doors, formats, mistakes, overrides, signing
 from actors.mistakes import Section, value
 from actors.transports.http import HttpSettings, endpoint_of
 from actors.transports.smtp import SmtpSettings, Tls
@@ -176,6 +176,7 @@ class File(Section, frozen=True):
     keys: tuple[KeySection, ...] = ()
     mail: MailSection = MailSection()
     delivery: DeliverySection = DeliverySection()
+    bounces: doors.BouncesSection = doors.BouncesSection()
     pressure: PressureSection = PressureSection()
     engagement: EngagementSection = EngagementSection()
     programmes: Mapping[str, overrides.ProgrammeSection] = {}
@@ -191,7 +192,10 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """`idle` names the settings that are written and do nothing, in words for the operator."""
+    """`bounces` is the mailbox of the return paths, `doors` what comes back by, `spool` the folder
+    of `run.py bounce`. `idle` names the settings that are written and do nothing, in words for the
+    operator.
+    """
 
     shop: Shop
     database: Path
@@ -201,6 +205,8 @@ class Settings(msgspec.Struct, frozen=True):
     mail: MailSettings
     signers: tuple[Signer, ...]
     bounces: str
+    doors: doors.BouncesSection
+    spool: Path
     delivery: Policy
     transport: Literal["maildir", "smtp", "http"]
     smtp: SmtpSettings
@@ -244,6 +250,8 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         mail=_mail(file),
         signers=tuple(_signers(file.mail.dkim)),
         bounces=_bounces(file.mail.return_path_domain),
+        doors=doors.complete(file.bounces, environment),
+        spool=(Path(file.store.path).parent if data is None else data) / "returns",
         delivery=_policy(delivery, shop.timezone),
         transport=delivery.transport,
         smtp=_smtp(delivery, environment),
@@ -343,6 +351,8 @@ def _idle(file: File) -> Iterator[str]:
         )
     if file.delivery.transport == "maildir" and file.mail.return_path_domain:
         yield "mail.return_path_domain does nothing with a Maildir"
+    if file.bounces.lmtp_port and not (file.mail.return_path_domain or file.mail.unsubscribe):
+        yield "bounces.lmtp_port takes nothing: set mail.return_path_domain"
 
 
 def _read(path: Path) -> File:

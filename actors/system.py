@@ -87,6 +87,7 @@ class System:
         self._held: dict[CustomerId, str] = {}
         # Snapshots of customers that were forgotten; they go with the next commit.
         self._leaving: list[port.SnapshotRow] = []
+        self._suppressing = b""
 
     @property
     def active(self) -> int:
@@ -153,6 +154,8 @@ class System:
 
     async def _awaken(self, items: list[Item]) -> dict[bytes, bytes]:
         """Have every customer of the batch in its slot; tell which messages were seen before."""
+        if not self._suppressing:
+            self._suppressing = await self.store.secret(port.SUPPRESSION)
         keys = [item.dedupe for item in items if item.dedupe]
         repeats = await self.store.repeats(keys) if keys else {}
         binds = {item.message.to for item in items if isinstance(item.message, messages.Bind)}
@@ -171,8 +174,8 @@ class System:
         return None if slot is None else slot.state.bound_to
 
     def _forward(self, item: Item) -> None:
-        """An event of a life that goes on elsewhere belongs there, and so does its past."""
-        if not isinstance(item.message, envelope.Message | messages.History):
+        """What is about a life that goes on elsewhere belongs there, and so does its past."""
+        if not isinstance(item.message, envelope.Message | messages.History | messages.Returned):
             return
         passed = set[CustomerId]()
         while (to := self._goes_on_as(item.customer_id)) is not None and to not in passed:
@@ -305,6 +308,8 @@ class System:
                 batch.rows.erase += customer_ids
             case effects.Cancel(mail_id, why):
                 batch.rows.cancels.append((mail_id, why))
+            case effects.Suppress() | effects.Free():
+                batch.ban(effect, self._suppressing, now)
             case effects.Tell(customer_id, message):
                 row = port.TellRow(name, customer_id, now, messages.encode(message))
                 batch.rows.tells.append(row)

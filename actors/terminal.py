@@ -2,7 +2,7 @@
 
     status · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER · queue [STATE] · why MAIL ·
     programmes · satisfaction [SURVEY] · pause all|lane N|programme NAME|domain NAME [WHY] · resume
-    … · requeue MAIL · cancel-mail MAIL · clock [advance 15d]
+    … · requeue MAIL · cancel-mail MAIL · unsuppress CUSTOMER [ADDRESS [WHY]] · clock [advance 15d]
 
 `--json` prints the answer as it came, for scripts.
 """
@@ -28,7 +28,7 @@ USAGE: Final = (
     "commands: status | inspect CUSTOMER | journal CUSTOMER | timers CUSTOMER | "
     "queue [STATE] [CUSTOMER] | why MAIL | programmes | satisfaction [SURVEY] | "
     "pause all|lane N|programme NAME|domain NAME [WHY] | resume … | requeue MAIL | "
-    "cancel-mail MAIL | relearn | clock [advance 15d]"
+    "cancel-mail MAIL | unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | clock [advance 15d]"
 )
 
 
@@ -46,6 +46,7 @@ _ABOUT: Final[dict[str, tuple[str, str]]] = {
     "timers": ("customer", "c42"),
     "why": ("mail", "01890a5d-ac96-… (`queue` lists them)"),
     "satisfaction": ("survey?", "support"),
+    "unsuppress": ("customer", "c42"),
     "requeue": ("mail", "01890a5d-ac96-…"),
     "cancel-mail": ("mail", "01890a5d-ac96-…"),
 }
@@ -60,10 +61,8 @@ def parse(command: str) -> Plain:
     match words:
         case ["queue", *about] if len(about) <= 2:
             return {"op": "queue", **dict(zip(("state", "customer"), about, strict=False))}
-        case ["pause" | "resume" as op, "all"]:
-            return {"op": op}
-        case ["pause" | "resume" as op, "lane" | "programme" | "domain" as scope, name, *why]:
-            return {"op": op, "scope": scope, "name": name, "reason": " ".join(why)}
+        case ["pause" | "resume" | "unsuppress", _, _, *_] | ["pause" | "resume", "all"]:
+            return _named(command, words)
         case ["clock"]:
             return {"op": "clock"}
         case ["clock", "advance", *spans] if spans:
@@ -72,6 +71,20 @@ def parse(command: str) -> Plain:
             raise ValueError(USAGE)
         case [op, *about] if op in _ABOUT and len(about) <= bool(_ABOUT[op][0]):
             return _request(op, about)
+        case _:
+            raise ValueError(f"{command!r} is not understood; {USAGE}")
+
+
+def _named(command: str, words: list[str]) -> Plain:
+    """What names more than one thing, and may say why."""
+    match words:
+        case ["pause" | "resume" as op, "all"]:
+            return {"op": op}
+        case ["pause" | "resume" as op, "lane" | "programme" | "domain" as scope, name, *why]:
+            return {"op": op, "scope": scope, "name": name, "reason": " ".join(why)}
+        case ["unsuppress", customer, address, *why]:
+            named = {"customer": customer, "name": address, "reason": " ".join(why)}
+            return {"op": "unsuppress", **named}
         case _:
             raise ValueError(f"{command!r} is not understood; {USAGE}")
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ecrm import facts
-from ecrm.changes import cart, life, merging, orders, programmes
+from ecrm.changes import cart, life, mailboxes, merging, orders, programmes
 from ecrm.changes.bounds import Changes
 from ecrm.moment import Seq
 from ecrm.state import State
@@ -39,6 +39,8 @@ _APPLIERS: Final[dict[type, Callable[[State, Any], Changes]]] = {
     facts.Happened: life.happened,
     facts.Ticked: life.at,
     facts.Heard: life.heard,
+    facts.Returned: life.at,
+    facts.AddressFreed: mailboxes.freed,
     facts.Opened: life.opened,
     facts.Clicked: life.clicked,
     facts.Announced: life.at,
@@ -55,6 +57,8 @@ _APPLIERS: Final[dict[type, Callable[[State, Any], Changes]]] = {
     facts.Erased: life.at,
     facts.TopicsChosen: life.topics,
     facts.FrequencyWished: life.wished,
+    facts.AddressJudged: mailboxes.judged,
+    facts.AddressSuppressed: mailboxes.suppressed,
     facts.LinePut: cart.line_put,
     facts.LineTaken: cart.line_taken,
     facts.CartReplaced: cart.cart_replaced,

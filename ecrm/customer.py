@@ -17,7 +17,17 @@ from typing import assert_never
 
 import msgspec
 
-from ecrm import acceptance, condition, effects, facts, history, merging, messages, readings
+from ecrm import (
+    acceptance,
+    condition,
+    effects,
+    facts,
+    history,
+    mailboxes,
+    merging,
+    messages,
+    readings,
+)
 from ecrm.around import NOTHING, Around
 from ecrm.mail import Mail
 from ecrm.matters import Campaign, Release
@@ -102,11 +112,11 @@ def _tell(turn: Turn, message: messages.Incoming) -> None:
             currency, shelf = turn.rules.shop.currency, turn.around.shelf
             turn.tell(*acceptance.accept(state, message, now, currency, shelf))
         case messages.Tick():
-            alarm = earliest_timer(state)
-            if alarm is not None and alarm <= now:
-                turn.record(facts.Ticked(now))
+            _ring(turn)
         case messages.Report():
             _hear(turn, message)
+        case messages.Returned() | messages.Free():
+            turn.tell(*mailboxes.told(state, message, now))
         case messages.Seen():
             _see(turn, message)
         case messages.Bind(to):
@@ -121,6 +131,12 @@ def _tell(turn: Turn, message: messages.Incoming) -> None:
             assert_never(message)
 
 
+def _ring(turn: Turn) -> None:
+    alarm = earliest_timer(turn.state)
+    if alarm is not None and alarm <= turn.moment.now:
+        turn.record(facts.Ticked(turn.moment.now))
+
+
 def _hear(turn: Turn, report: messages.Report) -> None:
     mail_id, outcome, response = report.mail_id, report.outcome, report.response
     waiting = turn.state.waiting.get(mail_id)
@@ -129,7 +145,10 @@ def _hear(turn: Turn, report: messages.Report) -> None:
         heard = msgspec.structs.replace(
             heard, kind=waiting.kind, key=waiting.key, refs=waiting.refs
         )
-    turn.tell(heard)
+    finding = mailboxes.finding_of(report)
+    if finding is not None:
+        heard = msgspec.structs.replace(heard, address=report.address, bounce=finding.verdict)
+    turn.tell(heard, *mailboxes.refused(turn.state, report, turn.moment.now))
 
 
 def _see(turn: Turn, seen: messages.Seen) -> None:

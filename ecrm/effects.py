@@ -1,8 +1,9 @@
 """Effects: what a fact asks of the world outside.
 
-Two kinds. `Send`, `Cancel`, `Tell` and `Erase` are durable: rows of the very transaction that holds
-the fact. `Notify` is fleeting: told to subscribers after the commit, and lost with the process.
-Waking up is no effect: the alarm row is the earliest timer of the state (law 5).
+Two kinds. `Send`, `Cancel`, `Tell`, `Erase`, `Suppress` and `Free` are durable: rows of the very
+transaction that holds the fact. `Notify` is fleeting: told to subscribers after the commit, and
+lost with the process. Waking up is no effect: the alarm row is the earliest timer of the state
+(law 5).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from ecrm import facts, messages
+from ecrm.delivery.suppression import Scope
 from ecrm.mail import Mail
-from ecrm.moment import CustomerId, Instant
+from ecrm.moment import NEVER, CustomerId, Instant
 from ecrm.state import State
 from proto import notices
 
@@ -46,13 +48,28 @@ class Erase(msgspec.Struct, frozen=True, gc=False):
     customer_ids: tuple[CustomerId, ...]
 
 
+class Suppress(msgspec.Struct, frozen=True, gc=False):
+    """An address goes on the suppression list, whoever writes to it."""
+
+    address: str
+    scope: Scope
+    reason: str
+    until: Instant = NEVER
+
+
+class Free(msgspec.Struct, frozen=True, gc=False):
+    """An address leaves the suppression list, whatever it was there for."""
+
+    address: str
+
+
 class Notify(msgspec.Struct, frozen=True, gc=False):
     """Subscribed back ends hear of it."""
 
     notice: notices.Notice
 
 
-Effect = Send | Cancel | Tell | Erase | Notify
+Effect = Send | Cancel | Tell | Erase | Suppress | Free | Notify
 
 
 # How the terminal states of the queue are told to others; the rest is told as withheld.
@@ -82,6 +99,27 @@ def _heard(who: CustomerId, fact: facts.Heard, now: Instant) -> notices.Notice:
         kind=kind,
         programme=programme,
     )
+
+
+def _returned(who: CustomerId, fact: facts.Returned, now: Instant) -> notices.Notice | None:
+    mail_id, kind, programme = fact.mail_id, fact.kind, fact.programme
+    match fact.verdict:
+        case "hard" | "soft" | "block" if fact.proved:
+            return notices.EmailBounced(
+                customer_id=who,
+                at=now,
+                mail_id=mail_id,
+                kind=kind,
+                programme=programme,
+                permanent=fact.verdict == "hard",
+                response=fact.response,
+            )
+        case "complaint" if fact.proved:
+            return notices.EmailMarkedAsSpam(
+                customer_id=who, at=now, mail_id=mail_id, kind=kind, programme=programme
+            )
+        case _:
+            return None
 
 
 def _withheld(who: CustomerId, fact: facts.MailWithheld, now: Instant) -> notices.Notice:
@@ -139,6 +177,7 @@ def _scored(who: CustomerId, fact: facts.Scored, now: Instant) -> notices.Notice
 
 _NOTICES: Final[dict[type, Callable[[CustomerId, Any, Instant], notices.Notice | None]]] = {
     facts.Heard: _heard,
+    facts.Returned: _returned,
     facts.MailWithheld: _withheld,
     facts.OfferMade: _issued,
     facts.OfferUsed: _redeemed,
@@ -146,36 +185,10 @@ _NOTICES: Final[dict[type, Callable[[CustomerId, Any, Instant], notices.Notice |
     facts.Scored: _scored,
 }
 
-# Most facts ask for nothing; they are passed over at once, because this runs for every one.
-_ASKING: Final = frozenset(
-    (
-        facts.MailRequested,
-        facts.MailRetracted,
-        facts.Recognised,
-        facts.Joined,
-        facts.Bound,
-        *_NOTICES,
-    )
-)
 
-
-def effects_of(customer_id: CustomerId, fact: facts.AnyFact, now: Instant) -> tuple[Effect, ...]:
-    """What a fact of this customer, made at `now`, asks of the world."""
-    if type(fact) not in _ASKING:
-        return ()
-    match fact:
-        case facts.MailRequested(mail=wanted):
-            return (Send(wanted),)
-        case facts.MailRetracted(mail_id=mail_id, because=because):
-            return (Cancel(mail_id, because),)
-        case facts.Recognised(visitor=other) | facts.Joined(former=other):
-            return (Tell(other, messages.Bind(customer_id)),)
-        case facts.Bound():
-            legacy = fact.legacy or _legacy(customer_id, fact)
-            return (Tell(fact.to, messages.Inherit(legacy.customer_id, legacy=legacy)),)
-        case _:
-            notice = _NOTICES[type(fact)](customer_id, fact, now)
-            return () if notice is None else (Notify(notice),)
+def _bound(who: CustomerId, fact: facts.Bound) -> Tell:
+    legacy = fact.legacy or _legacy(who, fact)
+    return Tell(fact.to, messages.Inherit(legacy.customer_id, legacy=legacy))
 
 
 def _legacy(customer_id: CustomerId, fact: facts.Bound) -> State:
@@ -187,3 +200,26 @@ def _legacy(customer_id: CustomerId, fact: facts.Bound) -> State:
         orders=fact.orders,
         enrolments=fact.stays,
     )
+
+
+_DURABLE: Final[dict[type, Callable[[CustomerId, Any], Effect]]] = {
+    facts.MailRequested: lambda _, fact: Send(fact.mail),
+    facts.MailRetracted: lambda _, fact: Cancel(fact.mail_id, fact.because),
+    facts.Recognised: lambda who, fact: Tell(fact.visitor, messages.Bind(who)),
+    facts.Joined: lambda who, fact: Tell(fact.former, messages.Bind(who)),
+    facts.Bound: _bound,
+    facts.AddressSuppressed: lambda _, fact: Suppress(
+        fact.address, fact.scope, fact.reason, fact.until
+    ),
+    facts.AddressFreed: lambda _, fact: Free(fact.address),
+}
+
+
+def effects_of(customer_id: CustomerId, fact: facts.AnyFact, now: Instant) -> tuple[Effect, ...]:
+    """What a fact of this customer, made at `now`, asks of the world."""
+    durable = _DURABLE.get(type(fact))
+    if durable is not None:
+        return (durable(customer_id, fact),)
+    fleeting = _NOTICES.get(type(fact))
+    notice = None if fleeting is None else fleeting(customer_id, fact, now)
+    return () if notice is None else (Notify(notice),)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ecrm import facts
-from ecrm.moment import format_duration, format_instant
+from ecrm.moment import NEVER, format_duration, format_instant
 
 Sentence = Callable[[Any], str]
 
@@ -52,10 +52,41 @@ def _coupon(fact: facts.OfferMade) -> str:
     return f"coupon {fact.code}: {worth}{least} until {format_instant(fact.until)}"
 
 
+def _heard(fact: facts.Heard) -> str:
+    says = f" (of {fact.address}: {fact.bounce})" if fact.bounce else ""
+    return f"mail {fact.kind or fact.mail_id} is {fact.outcome}: {fact.response}{says}"
+
+
+def _returned(fact: facts.Returned) -> str:
+    claimed = "" if fact.proved else ", as somebody claims"
+    said = f": {fact.response}" if fact.response else ""
+    mail = fact.kind or fact.mail_id
+    door = f" by {fact.source}" if fact.source else ""
+    told = f"{fact.verdict} ({fact.reason}) of {fact.address}{door}{claimed}"
+    return f"mail {mail} came back, {told}{said}"
+
+
+def _judged(fact: facts.AddressJudged) -> str:
+    row = fact.record
+    if not row.soft:
+        return f"{fact.address} has no soft bounces in a row any more"
+    return f"{fact.address} has {row.soft} soft bounces since {format_instant(row.since)}"
+
+
+def _suppressed(fact: facts.AddressSuppressed) -> str:
+    until = "for good" if fact.until == NEVER else f"until {format_instant(fact.until)}"
+    what = "at all" if fact.scope == "all" else f"with {fact.scope}"
+    return f"{fact.address} is not written to {what} {until}: {fact.reason}"
+
+
 _SENTENCES: Final[dict[type, Sentence]] = {
     facts.Happened: lambda f: f"{f.event}, happened {format_instant(f.occurred)}",
     facts.Ticked: lambda _: "a timer was due",
-    facts.Heard: lambda f: f"mail {f.kind or f.mail_id} is {f.outcome}: {f.response}",
+    facts.Heard: _heard,
+    facts.Returned: _returned,
+    facts.AddressFreed: lambda f: f"{f.address} may be written to again: {f.why}".rstrip(": "),
+    facts.AddressJudged: _judged,
+    facts.AddressSuppressed: _suppressed,
     facts.Opened: lambda f: f"opened mail {f.mail_id}" + ("" if f.human else ", by a machine"),
     facts.Clicked: lambda f: f"followed a link of mail {f.mail_id}",
     facts.Announced: lambda f: f"was told of {f.broadcast_id}, like many",

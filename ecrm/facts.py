@@ -12,10 +12,13 @@ from typing import Literal
 
 import msgspec
 
+from ecrm.delivery.bounces.verdict import Verdict
+from ecrm.delivery.hygiene import Record
+from ecrm.delivery.suppression import Scope
 from ecrm.engagement import Tier
 from ecrm.mail import Mail
 from ecrm.matters import AnyMatter, Cadence, Notice
-from ecrm.moment import CustomerId, Instant
+from ecrm.moment import NEVER, CustomerId, Instant
 from ecrm.rfm import Score
 from ecrm.state import Cart, Consent, Enrolment, Line, Order, Parcel, Person, State, Wish
 
@@ -60,7 +63,9 @@ class Ticked(Fact, frozen=True, gc=False):
 
 
 class Heard(Fact, frozen=True, gc=False):
-    """Delivery reported what became of a mail; `outcome` is a terminal state of its queue."""
+    """Delivery reported what became of a mail; `outcome` is a terminal state of its queue. Where it
+    was refused and the words say something, `bounce` is what, and of which `address`.
+    """
 
     at: Instant
     mail_id: str
@@ -69,6 +74,33 @@ class Heard(Fact, frozen=True, gc=False):
     kind: str = ""
     key: str = ""
     refs: dict[str, str] = {}
+    address: str = ""
+    bounce: str = ""
+
+
+class Returned(Fact, frozen=True, gc=False):
+    """A mail that was handed over came back, or its provider told of it; `source` is by which door.
+    What only names the mail is not `proved`, and has no consequence.
+    """
+
+    at: Instant
+    mail_id: str
+    address: str
+    verdict: Verdict
+    reason: str = ""
+    response: str = ""
+    source: str = ""
+    kind: str = ""
+    programme: str = ""
+    proved: bool = True
+
+
+class AddressFreed(Fact, frozen=True, gc=False):
+    """An operator said that an address may be written to again."""
+
+    at: Instant
+    address: str
+    why: str = ""
 
 
 class Opened(Fact, frozen=True, gc=False):
@@ -184,6 +216,23 @@ class TopicsChosen(Fact, frozen=True, gc=False):
 
     topics: dict[str, bool] = {}
     digests: dict[str, str] = {}
+
+
+class AddressJudged(Fact, frozen=True, gc=False):
+    """The row of soft bounces that an address has by now, by what became of `mail_id`."""
+
+    address: str
+    record: Record
+    mail_id: str = ""
+
+
+class AddressSuppressed(Fact, frozen=True, gc=False):
+    """An address is not written to: at all, or with nothing that is not owed (delivery §1.6)."""
+
+    address: str
+    scope: Scope
+    reason: str
+    until: Instant = NEVER
 
 
 class FrequencyWished(Fact, frozen=True, gc=False):
@@ -519,8 +568,10 @@ class Invited(Fact, frozen=True, gc=False):
 
 AnyFact = (
     Happened | Ticked | Heard | Opened | Clicked | Announced | Remembered | Bound | Inherited
+    | Returned | AddressFreed
     | Recognised | Joined | PersonChanged | SignedUp | Registered | ConsentChanged
     | AccountClosed | Erased | TopicsChosen | FrequencyWished
+    | AddressJudged | AddressSuppressed
     | LinePut | LineTaken | CartReplaced | CartEmptied | CheckoutReached | Browsed
     | OrderPlaced | OrderPaid | OrderUpdated | OrderPrepared | OrderShipped
     | ParcelDelivered | ParcelFailed | OrderCancelled | OrderRefunded | ProductsReturned

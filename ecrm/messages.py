@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from ecrm.delivery.bounces.verdict import Verdict
 from ecrm.matters import Campaign, Release
 from ecrm.moment import CustomerId, Instant
 from ecrm.state import Cart, Consent, Enrolment, Order, State
@@ -19,13 +20,38 @@ class Tick(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 class Report(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What became of a mail: a terminal state of `delivery.md` §1.2 and the reply; `bounce` is what
-    a refusal says about the recipient: hard, soft, block or nothing.
+    a refusal says about the recipient: hard, soft, block or nothing; `address` is then whose.
     """
 
     mail_id: str
     outcome: str
     response: str = ""
     bounce: str = ""
+    address: str = ""
+
+
+class Returned(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """What came back of a mail after it was handed over, by the door `source`. `address` is where
+    the mail went; `marketing` where it was advertising, which goes to nobody but the customer.
+    """
+
+    mail_id: str
+    address: str
+    verdict: Verdict
+    reason: str
+    response: str = ""
+    source: str = ""
+    kind: str = ""
+    programme: str = ""
+    marketing: bool = False
+    proved: bool = True
+
+
+class Free(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """An operator says: this address may be written to again."""
+
+    address: str
+    why: str = ""
 
 
 class Bind(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -64,7 +90,7 @@ class Announce(msgspec.Struct, frozen=True, gc=False, tag=True):
     matter: Release | Campaign
 
 
-class Returned(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="$event"):
+class SentBack(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="$event"):
     """Pieces of products came back, and nobody said of which order."""
 
     pieces: dict[str, int]
@@ -72,7 +98,7 @@ class Returned(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="$even
 
 Deed = (
     Traits
-    | Returned
+    | SentBack
     | events.SignedUp
     | events.ConsentUpdated
     | events.OrderCompleted
@@ -102,7 +128,7 @@ class History(msgspec.Struct, frozen=True, gc=False, tag=True):
     past: tuple[Past, ...]
 
 
-Inward = Tick | Report | Bind | Inherit | Seen | Announce | History
+Inward = Tick | Report | Returned | Free | Bind | Inherit | Seen | Announce | History
 Incoming = Message | Inward
 
 

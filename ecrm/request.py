@@ -1,9 +1,10 @@
 """Requests: a mail that is wanted and may go becomes rows for the queue.
 
 What speaks against a mail once its own condition holds is asked here too (`refusal`), in one order:
-too late, no legal basis, nobody to write to, nothing to show, nothing left to give away. A coupon
-is made with the mail that promises it, unless one of the same programme still lives: then that one
-is shown again (never two). A secret stands in the mail for the queue and nowhere else.
+too late, no legal basis, nobody to write to, nobody who may be written to, nothing to show, nothing
+left to give away. A coupon is made with the mail that promises it, unless one of the same programme
+still lives: then that one is shown again (never two). A secret stands in the mail for the queue and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -14,7 +15,18 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import replace
 
-from ecrm import catalogue, consent, facts, mail, matters, offers, programme, tracking, values
+from ecrm import (
+    catalogue,
+    consent,
+    facts,
+    mail,
+    mailboxes,
+    matters,
+    offers,
+    programme,
+    tracking,
+    values,
+)
 from ecrm.acceptance.said import invitee_of
 from ecrm.around import Around
 from ecrm.delivery import addresses
@@ -71,9 +83,9 @@ def refusal(desk: Desk, candidate: Candidate) -> tuple[facts.Reason, str] | None
     objection = consent.objection(desk.state, candidate.step.basis)
     if objection:
         return "consent", objection
-    fault = address_fault(desk.state, candidate)
-    if fault:
-        return "missing_data", fault
+    unreachable = _unreachable(desk, candidate, stay)
+    if unreachable is not None:
+        return unreachable
     if stay.matter is not None and matters.is_secret(stay.matter) and desk.secret is None:
         return "missing_data", FORGOTTEN
     proposes = candidate.step.proposes
@@ -120,6 +132,24 @@ def _addresses(state: State, step: MailStep, stay: Enrolment) -> tuple[str, ...]
     for address in found:
         distinct.setdefault(address.casefold(), address)
     return tuple(address for address in distinct.values() if address)
+
+
+def _unreachable(
+    desk: Desk, candidate: Candidate, stay: Enrolment
+) -> tuple[facts.Reason, str] | None:
+    fault = address_fault(desk.state, candidate)
+    if fault:
+        return "missing_data", fault
+    found = _addresses(desk.state, candidate.step, stay)
+    whys = [_objection(desk, candidate, one) for one in found if not fault_of(one)]
+    return None if "" in whys else ("suppression", whys[0])
+
+
+def _objection(desk: Desk, candidate: Candidate, address: str) -> str:
+    step = candidate.step
+    return mailboxes.objection(
+        desk.state, address, step.mail_class, desk.now, stranger=step.to == "invitee"
+    )
 
 
 def _overspent(desk: Desk, candidate: Candidate) -> tuple[facts.Reason, str] | None:
@@ -191,7 +221,7 @@ def made(desk: Desk, candidate: Candidate) -> Requested:
 
 def _written_to(desk: Desk, candidate: Candidate, stay: Enrolment) -> list[str]:
     found = _addresses(desk.state, candidate.step, stay)
-    return [address for address in found if not fault_of(address)]
+    return [one for one in found if not fault_of(one) and not _objection(desk, candidate, one)]
 
 
 def _mail_id(state: State, candidate: Candidate, stay: Enrolment) -> str:

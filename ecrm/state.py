@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 
 from ecrm import money
+from ecrm.delivery.hygiene import CLEAN, Record
 from ecrm.engagement import Engagement, Tier
 from ecrm.mail import MailClass
 from ecrm.matters import AnyMatter, Cadence, Notice
-from ecrm.moment import CustomerId, Duration, Instant, Seq
+from ecrm.moment import NEVER, CustomerId, Duration, Instant, Seq
 from ecrm.rfm import Score
 
 SCHEMA: Final = 1
@@ -34,6 +35,8 @@ NOTICES_KEPT: Final = 50
 OVER_KEPT: Final = 64
 INVITED_KEPT: Final = 1_000
 VISITORS_KEPT: Final = 64
+# Addresses of which something came back; those of which it was longest ago are forgotten.
+MAILBOXES_KEPT: Final = 16
 
 VISITOR: Final = "visitor:"
 
@@ -192,6 +195,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     kind: str
     mail_class: MailClass
     refs: dict[str, str] = {}
+    to: str = ""
 
 
 class Pressed(msgspec.Struct, frozen=True, gc=False):
@@ -223,6 +227,26 @@ class Had(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     edition: str = ""
     name: str = ""
     back: bool = False
+
+
+class Ban(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Why an address is not written to, and until when."""
+
+    reason: str
+    until: Instant = NEVER
+
+
+class Mailbox(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What came back from an address, last `at`: its row of soft bounces, and by scope (`all`,
+    `marketing`) why it is not written to. `taken_id` is the first mail that was taken during the
+    row, and is not known to have come back.
+    """
+
+    at: Instant
+    record: Record = CLEAN
+    bans: dict[str, Ban] = {}
+    taken_id: str = ""
+    taken_at: Instant = Instant(0)
 
 
 class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -265,10 +289,16 @@ class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     closed_at: Instant | None = None
     # Who it is as the shop's past told: the rest of `person` was heard live, and counts more.
     remembered: Person | None = None
+    mailboxes: dict[str, Mailbox] = {}
 
     @property
     def is_visitor(self) -> bool:
         return self.customer_id.startswith(VISITOR)
+
+
+def mailbox_name(address: str) -> str:
+    """By what an address is known: writing it in capitals does not make it another."""
+    return address.strip().casefold()
 
 
 def earliest_timer(state: State) -> Instant | None:

@@ -20,7 +20,7 @@ from proto.envelope import Message
 
 OPENINGS = (
     facts.Happened, facts.Ticked, facts.Heard, facts.Bound, facts.Inherited, facts.Opened,
-    facts.Clicked, facts.Announced, facts.Remembered,
+    facts.Clicked, facts.Announced, facts.Remembered, facts.Returned, facts.AddressFreed,
 )  # fmt: skip
 UNSENT = ("cancelled", "expired", "suppressed", "dead")
 
@@ -191,6 +191,8 @@ class Laws:
         assert mail.mail_id not in self.sent
         self.sent.add(mail.mail_id)
         assert mail.to != ""
+        box = now_known.mailboxes.get(mail.to.casefold())
+        assert box is None or "all" not in box.bans or box.bans["all"].until <= mail.at
         assert mail.to == now_known.person.email or step.to != "customer"
         assert mail.stranger == (step.to == "invitee")
         assert mail.at == now_known.now <= mail.not_after

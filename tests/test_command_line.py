@@ -347,3 +347,46 @@ def test_a_replay_into_a_folder_that_is_used_already_is_one_line(main, tmp_path)
     status, out, said = main("replay", file, "--data", tmp_path)
     assert (status, out, len(said)) == (1, "", 1)
     assert "a replay wants a fresh --data" in said[0]
+
+
+@pytest.fixture
+def bounced(tmp_path, monkeypatch):
+    """`bounce` fed with a message, in a process like a mail server's: status and stderr."""
+    config = tmp_path / "ecrm.toml"
+    config.write_text('[mail]\nreturn_path_domain = "bounces.shop.example"\n')
+
+    def run_it(*words, raw=b"Subject: failed\r\n\r\nno such user\r\n", **variables):
+        done = subprocess.run(
+            command("bounce", "--config", config, "--data", tmp_path / "data", *words),
+            input=raw, capture_output=True, timeout=PATIENCE, check=False,
+            env={"PATH": "/usr/bin", **variables},
+        )  # fmt: skip
+        return done.returncode, done.stderr.decode().splitlines()
+
+    return run_it
+
+
+def test_a_piped_bounce_is_kept_while_no_service_runs(bounced, tmp_path):
+    path = "b+token@bounces.shop.example"
+    assert bounced("--to", path) == (0, [])
+    assert bounced(RECIPIENT="r@x", ORIGINAL_RECIPIENT=path) == (0, [])
+    assert bounced(RECIPIENT=path) == (0, [])
+    assert bounced() == (0, [])
+    new = tmp_path / "data" / "returns" / "new"
+    kept = [one.read_bytes() for one in sorted(new.iterdir())]
+    message = b"Subject: failed\r\n\r\nno such user\r\n"
+    assert kept == [path.encode() + b"\n" + message] * 3 + [b"\n" + message]
+
+
+def test_a_bounce_that_cannot_be_kept_is_to_be_tried_again(bounced, tmp_path):
+    (tmp_path / "data").write_bytes(b"a file in the way")
+    status, [said] = bounced()
+    assert (status, said.startswith("ecrm: bounce: cannot write to")) == (75, True)
+    status, [said] = bounced(raw=b"")
+    assert (status, "no message on stdin" in said) == (75, True)
+    (tmp_path / "ecrm.toml").write_text("")
+    status, [said] = bounced()
+    assert (status, "mail.return_path_domain" in said) == (75, True)
+    (tmp_path / "ecrm.toml").write_text("[mail\n")
+    status, [said] = bounced()
+    assert (status, "not valid TOML" in said) == (75, True)

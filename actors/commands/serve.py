@@ -13,7 +13,7 @@ import structlog
 import trio
 from rich.console import Console
 
-from actors import demo, keys, settings
+from actors import demo, keys, lmtp, settings
 from actors.clock import Clock, WallClock, WarpClock
 from actors.commands import Words
 from actors.commands.opening import listen, open_service, wall_now
@@ -58,6 +58,9 @@ async def _serve_until_stopped(
             if options.demo:
                 await demo.seed(running)
             port = await listening.start(listen, running, connections)
+            back, takes = configured.doors.lmtp_port, running.returns
+            if back:
+                await listening.start(lmtp.listen, back, takes.knows, takes.take)
             web = await pages.start(server.serve, running.web.app, configured.web, stopping.wait)
             _announce(configured, port, web, made, options)
             # What is there by now stays: the collector need not look at it again (style §4.7).
@@ -105,6 +108,8 @@ def _announce(
     out.print(f"[bold]ecrm is ready.[/] Events at {url}/v1/events, console at {url}/v1/console")
     out.print(f"Pages behind the links of mails at {web}")
     out.print(f"Database {configured.database}, mails in {configured.maildir}/new")
+    if configured.doors.lmtp_port:
+        out.print(f"What comes back is taken by LMTP on 127.0.0.1:{configured.doors.lmtp_port}")
     if made:
         out.print("\nThese keys were made for you and are shown only once:")
         for kind, key in made.items():

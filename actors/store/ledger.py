@@ -17,9 +17,10 @@ from actors.store.rows import (
     Commit,
     CutsRow,
     PauseRow,
+    Scope,
     SuppressionRow,
 )
-from ecrm.moment import CustomerId
+from ecrm.moment import NEVER, CustomerId, Instant
 
 
 class Ledger:
@@ -28,7 +29,7 @@ class Ledger:
     def __init__(self) -> None:
         self.cuts: dict[int, CutsRow] = {}
         self.broadcasts: dict[str, BroadcastRow] = {}
-        self.suppressions: dict[str, SuppressionRow] = {}
+        self._suppressions: dict[tuple[str, Scope], SuppressionRow] = {}
         self._bought: dict[tuple[str, CustomerId, str], BoughtRow] = {}
         self._buyers: dict[CustomerId, BuyerRow] = {}
         self._spent: Counter[tuple[str, str]] = Counter()
@@ -58,10 +59,27 @@ class Ledger:
         for spent in commit.spent:
             self._spent[spent.month, spent.programme] += spent.cost
         self._ratings.update((row.survey, row.week, row.score) for row in commit.ratings)
-        for suppression in commit.suppressions:
-            former = self.suppressions.get(suppression.address)
-            if former is None or SCOPES.index(suppression.scope) <= SCOPES.index(former.scope):
-                self.suppressions[suppression.address] = suppression
+        self._suppress(commit)
+
+    def _suppress(self, commit: Commit) -> None:
+        for place in [place for place in self._suppressions if place[0] in commit.freed]:
+            del self._suppressions[place]
+        for row in commit.suppressions:
+            former = self._suppressions.get((row.address, row.scope), row)
+            if _ends(row) >= _ends(former):
+                self._suppressions[row.address, row.scope] = row
+
+    def suppressed(self, addresses: list[str], now: Instant) -> dict[str, str]:
+        places = ((address, scope) for address in addresses for scope in reversed(SCOPES))
+        rows = (self._suppressions.get(place) for place in places)
+        return {row.address: row.scope for row in rows if row is not None and _ends(row) > now}
+
+    def prune(self, before: Instant, limit: int) -> int:
+        rows = sorted(self._suppressions.items(), key=lambda item: _ends(item[1]))
+        ended = [place for place, row in rows if _ends(row) < before][:limit]
+        for place in ended:
+            del self._suppressions[place]
+        return len(ended)
 
     def erase(self, customer_ids: set[CustomerId]) -> None:
         self._bought = {
@@ -95,3 +113,7 @@ class Ledger:
     def ratings(self, survey: str) -> list[tuple[str, int, int]]:
         counts = sorted(self._ratings.items())
         return [(week, score, count) for (of, week, score), count in counts if of == survey]
+
+
+def _ends(row: SuppressionRow) -> Instant:
+    return NEVER if row.expires is None else row.expires

@@ -369,12 +369,7 @@ class MemoryStore:
 
     async def suppressed(self, addresses: list[str]) -> dict[str, str]:
         async with self._turn():
-            known = self._ledger.suppressions
-            return {address: known[address].scope for address in addresses if address in known}
-
-    async def unsuppress(self, address: str) -> None:
-        async with self._turn():
-            self._ledger.suppressions.pop(address, None)
+            return self._ledger.suppressed(addresses, self._now())
 
     async def tells(self) -> list[TellRow]:
         async with self._turn():
@@ -457,7 +452,8 @@ class MemoryStore:
             old = sorted((row.at, key) for key, row in self._dedupe.items() if row.at < before)
             for _, key in old[:limit]:
                 del self._dedupe[key]
-            return len(old[:limit]) + self.trail.prune(before, limit)
+            ended = self._ledger.prune(before, limit)
+            return len(old[:limit]) + self.trail.prune(before, limit) + ended
 
     async def secret(self, name: str) -> bytes:
         async with self._turn():

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from actors.store.rows import (
+    SUPPRESSION,
     TERMINAL,
     AlarmRow,
     BoughtRow,
@@ -58,6 +59,7 @@ from actors.store.rows import (
 from ecrm.moment import CustomerId, Instant, Seq
 
 __all__ = [
+    "SUPPRESSION",
     "TERMINAL",
     "AlarmRow",
     "BoughtRow",
@@ -248,11 +250,7 @@ class Store(Protocol):
 
     # suppressions
     async def suppressed(self, addresses: list[str]) -> dict[str, str]:
-        """The scope of each of these hashed addresses that is suppressed."""
-        ...
-
-    async def unsuppress(self, address: str) -> None:
-        """Forget that this address was suppressed, whatever the scope."""
+        """The widest scope of each of these hashed addresses that is suppressed now."""
         ...
 
     # the web
@@ -303,8 +301,9 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: Instant, limit: int) -> int:
-        """Forget at most `limit` message ids, and as many hits, seen before an instant, and return
-        how many: the caller repeats it while there are any, so that no commit waits long.
+        """Forget at most `limit` message ids, and as many hits, seen before an instant, and as many
+        suppressions that ended before it, and return how many: the caller repeats it while there
+        are any, so that no commit waits long.
         """
         ...
 

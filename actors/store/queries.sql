@@ -145,10 +145,12 @@ INSERT INTO ratings (survey, week, score, count) VALUES (:survey, :week, :score,
 ON CONFLICT (survey, week, score) DO UPDATE SET count = count + 1;
 
 -- name: suppress
--- commit: a scope holds those of a higher rank, and is never narrowed
-INSERT INTO suppressions (address, rank, reason, at) VALUES (:address, :rank, :reason, :at)
-ON CONFLICT (address) DO UPDATE SET rank = excluded.rank, reason = excluded.reason, at = excluded.at
-WHERE excluded.rank <= rank;
+-- commit: the longer one stands
+INSERT INTO suppressions (address, rank, reason, at, expires)
+VALUES (:address, :rank, :reason, :at, :expires)
+ON CONFLICT (address, rank) DO UPDATE
+SET reason = excluded.reason, at = excluded.at, expires = excluded.expires
+WHERE expires IS NOT NULL AND (excluded.expires IS NULL OR excluded.expires >= expires);
 
 -- name: erase_totals
 -- commit, before the journal goes
@@ -348,13 +350,20 @@ SELECT programme, cost FROM spent WHERE month = :month;
 SELECT week, score, count FROM ratings WHERE survey = :survey ORDER BY week, score;
 
 -- name: suppressed
--- suppressed: before a mail is queued, and before it goes
+-- suppressed: before a mail goes
 WITH wanted (id) AS (VALUES (:each))
-SELECT s.address, s.rank FROM wanted CROSS JOIN suppressions AS s ON s.address = wanted.id;
+SELECT s.address, s.rank, s.expires
+FROM wanted CROSS JOIN suppressions AS s ON s.address = wanted.id;
 
 -- name: unsuppress
--- unsuppress: the console
+-- commit
 DELETE FROM suppressions WHERE address = :address;
+
+-- name: prune_suppressions
+-- prune
+DELETE FROM suppressions WHERE (address, rank) IN (
+    SELECT address, rank FROM suppressions WHERE expires < :before ORDER BY expires LIMIT :limit
+);
 
 -- name: prune
 -- prune

@@ -26,6 +26,8 @@ TERMINAL: frozenset[OutboxState] = frozenset(
 # What an address is not written to about; each scope holds those after it.
 Scope = Literal["all", "marketing", "invitation"]
 SCOPES: tuple[Scope, ...] = ("all", "marketing", "invitation")
+# The name of the secret that hashes the addresses of the suppression list.
+SUPPRESSION = "suppressions"
 
 
 def partition_of(customer_id: CustomerId) -> int:
@@ -226,12 +228,15 @@ class RatingRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class SuppressionRow(msgspec.Struct, frozen=True, gc=False):
-    """An address that is not written to. `address` is a hash in hex, which erasure leaves."""
+    """An address that is not written to. `address` is a hash in hex, which erasure leaves; where it
+    ends, `expires` is when.
+    """
 
     address: str
     scope: Scope
     reason: str
     at: Instant
+    expires: Instant | None = None
 
 
 PauseScope = Literal["all", "lane", "programme", "domain"]
@@ -325,7 +330,8 @@ class Commit(msgspec.Struct):
     broadcasts: list[BroadcastRow] = []  # one that is known already is left as it is
     spent: list[SpentRow] = []  # these two are counted up by every commit
     ratings: list[RatingRow] = []
-    suppressions: list[SuppressionRow] = []  # a scope is widened, never narrowed
+    freed: list[str] = []  # addresses that leave the suppression list, before others go on it
+    suppressions: list[SuppressionRow] = []  # beside those known; of one scope the longer stands
     # Last of all: these customers' rows, those of this commit too. Message ids, suppressions and
     # what counts nobody by name stay.
     erase: list[CustomerId] = []

@@ -27,7 +27,6 @@ import trio
 from actors.outside import Outside
 from actors.store import opening, transactions
 from actors.store.rows import (
-    SCOPES,
     TERMINAL,
     BroadcastRow,
     BuyerRow,
@@ -226,11 +225,7 @@ class SqliteStore:
         return await self._rows("ratings", survey=survey)
 
     async def suppressed(self, addresses: list[str]) -> dict[str, str]:
-        rows = await self._lone(partial(transactions.rows_for, "suppressed", addresses))
-        return {address: SCOPES[rank] for address, rank in rows}
-
-    async def unsuppress(self, address: str) -> None:
-        await self._write("unsuppress", [{"address": address}])
+        return await self._lone(partial(transactions.suppressed, addresses, self._now()))
 
     async def tells(self) -> list[TellRow]:
         return [TellRow(*row) for row in await self._rows("tells")]
@@ -289,7 +284,9 @@ class SqliteStore:
 
     async def prune(self, before: Instant, limit: int) -> int:
         old: list[Params] = [{"before": before, "limit": limit}]
-        work = partial(transactions.write, [("prune", old), ("prune_hits", old)])
+        work = partial(
+            transactions.write, [("prune", old), ("prune_hits", old), ("prune_suppressions", old)]
+        )
         return await self._whole(work)
 
     async def secret(self, name: str) -> bytes:

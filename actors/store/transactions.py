@@ -160,6 +160,7 @@ def _books(commit: Commit) -> list[Write]:
         ("insert_broadcast", [_announced(row) for row in commit.broadcasts]),
         ("add_spent", [asdict(row) for row in commit.spent]),
         ("add_rating", [asdict(row) for row in commit.ratings]),
+        ("unsuppress", [{"address": address} for address in commit.freed]),
         ("suppress", [_ranked(row) for row in commit.suppressions]),
     ]
 
@@ -199,6 +200,14 @@ def broadcast(row: Row) -> BroadcastRow:
 
 def _ranked(row: SuppressionRow) -> Params:
     return {**asdict(row), "rank": SCOPES.index(row.scope)}
+
+
+async def suppressed(addresses: list[str], now: Instant, db: Connection) -> dict[str, str]:
+    found: dict[str, int] = {}
+    for address, rank, expires in await rows_for("suppressed", addresses, db):
+        if expires is None or expires > now:
+            found[address] = min(rank, found.get(address, rank))
+    return {address: SCOPES[rank] for address, rank in found.items()}
 
 
 async def owners(

@@ -1,4 +1,4 @@
-"""POST through asks, and the only place that knows it (delivery §4).
+"""HTTP through asks, and the only place that knows it (delivery §4).
 
 asks 3.0.0 is not maintained, and by default does what a mail must not suffer: it follows redirects
 with the credentials, turns a POST into a GET, and loses the status of an answer that it cannot read
@@ -65,6 +65,15 @@ class AsksAdapter:
         self, url: str, headers: Mapping[str, str], body: bytes, deadline: float
     ) -> Response:
         """As `actors.transports.http.Poster` says. `body` must not be empty."""
+        return await self._call("POST", url, headers, body, deadline)
+
+    async def get(self, url: str, deadline: float) -> Response:
+        """The same without a body: nothing is asked of whoever is not at an allowed base."""
+        return await self._call("GET", url, {}, b"", deadline)
+
+    async def _call(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, deadline: float
+    ) -> Response:
         parts = urlsplit(url)
         if parts.scheme != "https" or _origin(url) not in self._bases:
             raise NotSent(f"{parts.scheme}://{parts.hostname} is not an allowed host")
@@ -72,7 +81,7 @@ class AsksAdapter:
         token = _calls.set(call)
         try:
             with trio.move_on_at(deadline) as scope:
-                return await self._request(url, headers, body)
+                return await self._request(method, url, headers, body)
         except Exception as error:  # noqa: BLE001 - asks lets through whatever anyio, h11 and ssl raise
             return call.broken_off(_why(error))
         finally:
@@ -84,18 +93,21 @@ class AsksAdapter:
         """Close the connections that are kept."""
         await self._session.close()
 
-    async def _request(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+    async def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
         ours = {
             "Host": urlsplit(url).netloc,
             "User-Agent": "ecrm",
             "Accept-Encoding": "identity",
             "Connection": "keep-alive",
-            "Content-Length": str(len(body)),
         }
-        found = await self._session.post(
+        sent = {"Content-Length": str(len(body))} if body else {}
+        found = await self._session.request(
+            method,
             url,
-            headers={**headers, **ours},
-            data=body,
+            headers={**headers, **ours, **sent},
+            data=body or None,
             retries=0,
             follow_redirects=False,
             connection_timeout=None,

@@ -1,18 +1,26 @@
-"""Opening the one transport that the settings name."""
+"""Opening the one transport that the settings name, and the line on which SNS is asked."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
 
+import trio
+
+from actors import doors
 from actors.clock import Clock
 from actors.outside import Outside
 from actors.settings import Settings
 from actors.transports.asks_adapter import AsksAdapter
-from actors.transports.http import HttpTransport, endpoint_of
+from actors.transports.http import HttpTransport, InDoubt, NotSent, endpoint_of
 from actors.transports.maildir import Maildir
 from actors.transports.port import Transport
 from actors.transports.smtp import open_smtp
+from ecrm.errors import Undelivered
+
+# Seconds for a certificate, or for saying yes to a subscription.
+PATIENCE: Final = 10.0
 
 
 @asynccontextmanager
@@ -29,3 +37,24 @@ async def open_transport(
             yield HttpTransport(settings.http, adapter, outside, clock.now)
         case _:
             yield Maildir(settings.maildir, outside)
+
+
+def fetcher(section: doors.BouncesSection, outside: Outside) -> doors.Fetch:
+    """What gets an address at the AWS of our topics, and at no other host: over verified TLS,
+    without redirects. Raises Undelivered.
+    """
+    bases = doors.hosts(section.ses) if section.ses is not None else []
+
+    async def fetch(url: str) -> bytes:
+        try:
+            # Asked for once in months: no connection is kept.
+            with outside.wait():
+                async with aclosing(AsksAdapter(*bases)) as adapter:
+                    answer = await adapter.get(url, trio.current_time() + PATIENCE)
+        except (NotSent, InDoubt) as error:
+            raise Undelivered(str(error), retry=True) from None
+        if answer.status != 200:
+            raise Undelivered(f"{answer.status} from AWS", retry=True)
+        return answer.body
+
+    return fetch

@@ -1,8 +1,9 @@
 """The bodies of HTTP requests: how large one may be, and the plain bytes of it.
 
 A page's form is small, and so is what a stranger may make us hold before a key was seen; only who
-brings a key in a header may send as much as the API takes. What is compressed is inflated up to the
-same limit and no further, so a small body cannot become a large one.
+brings a key in a header may send as much as the API takes, and only providers tell of many mails
+at once. What is compressed is inflated up to the same limit and no further, so a small body cannot
+become a large one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from proto.post import MAX_BODY_BYTES
 # A form of a page, and what a browser's sendBeacon can carry.
 SMALL: Final = 64 * 1024
 API: Final = "/v1/"
+# SendGrid gathers events up to about this size; the other providers send far less.
+HOOKS: Final = "/hooks/"
+HOOK: Final = 1024 * 1024
 
 # Browsers send JSON as text where they may not ask the server first (sendBeacon).
 KINDS: Final = ("", "application/json", "text/plain")
@@ -47,7 +51,11 @@ class Sized(TrioRequest):
         body_timeout: int | None = None,
         send_push_promise: Callable[[str, Headers], Awaitable[None]],
     ) -> None:
-        limit = limit_of(headers) if path.startswith(API) else max_content_length
+        limit = max_content_length
+        if path.startswith(API):
+            limit = limit_of(headers)
+        elif path.startswith(HOOKS):
+            limit = HOOK
         super().__init__(
             method,
             scheme,

@@ -17,7 +17,6 @@ import trio
 
 from actors.clock import Clock
 from actors.compose import Composer
-from actors.delivery import SUPPRESSION
 from actors.intake import Answer
 from actors.slot import recover
 from actors.store import port
@@ -158,7 +157,7 @@ class Desk:
 
     async def invite_no_more(self, visit: Visit) -> None:
         """A stranger wants no invitations: the address is remembered as a hash, for that alone."""
-        key = await self.store.secret(SUPPRESSION)
+        key = await self.store.secret(port.SUPPRESSION)
         row = port.SuppressionRow(
             address=suppression.hash_of(visit.mail.to, key),
             scope="invitation",

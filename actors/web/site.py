@@ -12,6 +12,7 @@ from actors.web import app
 from actors.web.answers import Answers
 from actors.web.api import Api
 from actors.web.desk import Desk
+from actors.web.hooks import Hooks
 from actors.web.judge import Judge
 from actors.web.leaving import Leaving
 from actors.web.look import Look
@@ -30,6 +31,7 @@ class Site:
         system: System,
         proxies: Proxies,
         authenticate: Callable[[str], Grant | None],
+        hooks: Hooks,
     ) -> None:
         self.judge = Judge(desk, system.intake)
         tracks = Tracks(desk, self.judge, proxies)
@@ -42,5 +44,6 @@ class Site:
                 Mine(desk, look).blueprint(),
                 Answers(desk, look, tracks).blueprint(),
                 Api(system, desk.clock, authenticate).blueprint(),
+                hooks.blueprint(),
             ],
         )

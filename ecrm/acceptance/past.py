@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ecrm import facts
 from ecrm.acceptance import orders, person
 from ecrm.acceptance.told import Facts, Told
-from ecrm.messages import Deed, History, Returned
+from ecrm.messages import Deed, History, SentBack
 from ecrm.moment import Instant
 from ecrm.state import Order, Person, State
 from proto import envelope, events
@@ -76,7 +76,7 @@ def _consent(told: Told, event: events.ConsentUpdated) -> Facts:
     return (facts.ConsentChanged(event.purpose, granted, source, at, proof),)
 
 
-def _returned(told: Told, event: Returned) -> Facts:
+def _returned(told: Told, event: SentBack) -> Facts:
     """Pieces are looked for in the orders before, the newest first; what is left of none was bought
     before anything that is known.
     """
@@ -123,7 +123,7 @@ def _pieces(order: Order) -> dict[str, int]:
 
 
 _HANDLERS: Final[dict[type, Callable[[Told, Any], Facts]]] = {
-    Returned: _returned,
+    SentBack: _returned,
     events.SignedUp: _account,
     events.ConsentUpdated: _consent,
     events.OrderCompleted: orders.completed,

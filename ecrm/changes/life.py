@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ecrm import consent as consents
 from ecrm import engagement, facts
-from ecrm.changes import orders
+from ecrm.changes import mailboxes, orders
 from ecrm.changes.bounds import Changes, newest
 from ecrm.matters import Carriage
 from ecrm.state import (
@@ -42,7 +42,9 @@ def heard(state: State, fact: facts.Heard) -> Changes:
     changes = at(state, fact) | {"waiting": waiting}
     if fact.outcome in UNSENT:
         changes["pressed"] = tuple(p for p in state.pressed if p.mail_id != fact.mail_id)
-    elif sent is not None and sent.mail_class == "marketing":
+    elif sent is not None:
+        changes |= mailboxes.taken(state, sent.to, fact)
+    if fact.outcome not in UNSENT and sent is not None and sent.mail_class == "marketing":
         seen = state.consents.get(OPEN_TRACKING)
         changes["engagement"] = engagement.accepted(
             state.engagement, fact.mail_id, fact.at, observed=seen is not None and seen.granted

@@ -23,6 +23,7 @@ from ecrm.moment import CustomerId, Instant
 from ecrm.state import (
     HAD_KEPT,
     INVITED_KEPT,
+    MAILBOXES_KEPT,
     NOTICES_KEPT,
     OVER_KEPT,
     RATINGS_KEPT,
@@ -31,6 +32,7 @@ from ecrm.state import (
     Cart,
     Consent,
     Had,
+    Mailbox,
     Person,
     Purchases,
     State,
@@ -110,6 +112,7 @@ def _merged(state: State, legacy: State) -> Changes:
         "engagement": engagement.merged(state.engagement, legacy.engagement),
         "relevance": state.relevance or legacy.relevance,
         "remembered": _merged_pasts(state.remembered, legacy.remembered),
+        "mailboxes": _merged_mailboxes(legacy.mailboxes, state.mailboxes),
     }
 
 
@@ -128,6 +131,22 @@ def _merged_had(theirs: dict[str, Had], ours: dict[str, Had]) -> dict[str, Had]:
     for name in theirs.keys() & ours.keys():
         merged[name] = replace(ours[name], back=ours[name].back and theirs[name].back)
     return merged
+
+
+def _merged_mailboxes(theirs: dict[str, Mailbox], ours: dict[str, Mailbox]) -> dict[str, Mailbox]:
+    """What an address is not written to with by either; of two rows of bounces the longer."""
+    merged = {**theirs, **ours}
+    for name in theirs.keys() & ours.keys():
+        first, second = sorted((theirs[name], ours[name]), key=_weight)
+        bans = {**first.bans, **second.bans}
+        for scope in first.bans.keys() & second.bans.keys():
+            bans[scope] = max(first.bans[scope], second.bans[scope], key=lambda ban: ban.until)
+        merged[name] = replace(second, at=max(first.at, second.at), bans=bans)
+    return newest(merged, MAILBOXES_KEPT, lambda box: box.at)
+
+
+def _weight(box: Mailbox) -> tuple[int, Instant]:
+    return box.record.soft, box.at
 
 
 def _first(*instants: Instant | None) -> Instant | None:

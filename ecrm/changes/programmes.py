@@ -69,7 +69,12 @@ def marked(state: State, fact: facts.Marked) -> Changes:
 def requested(state: State, fact: facts.MailRequested) -> Changes:
     mail = fact.mail
     waiting = Waiting(
-        key=fact.key, step=mail.step, kind=mail.kind, mail_class=mail.mail_class, refs=fact.refs
+        key=fact.key,
+        step=mail.step,
+        kind=mail.kind,
+        mail_class=mail.mail_class,
+        refs=fact.refs,
+        to=mail.to,
     )
     changes: Changes = {"waiting": {**state.waiting, mail.mail_id: waiting}}
     if mail.mail_class == "marketing":

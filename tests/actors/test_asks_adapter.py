@@ -307,3 +307,24 @@ async def test_closing_ends_the_connections_that_were_kept(fake, adapter):
     await adapter.aclose()
     await post(fake, adapter=adapter)
     assert fake.connections == 2
+
+
+async def test_a_get_asks_for_what_is_there_and_sends_nothing(fake, adapter):
+    fake.script.append(reply(200, b"a certificate"))
+    response = await adapter.get(f"{fake.url}/x.pem", trio.current_time() + 30)
+    [request] = fake.requests
+    assert (response.status, response.body) == (200, b"a certificate")
+    assert (request.method, request.target, request.body) == ("GET", "/mail/x.pem", b"")
+    assert request.headers["content-length"] == "0"
+
+
+async def test_a_get_follows_no_redirect(fake, adapter):
+    fake.script.append(reply(302, b"", Location=f"{fake.url}/elsewhere"))
+    response = await adapter.get(fake.url, trio.current_time() + 30)
+    assert (response.status, len(fake.requests)) == (302, 1)
+
+
+async def test_a_get_goes_to_no_other_host(fake, adapter):
+    with pytest.raises(NotSent, match="not an allowed host"):
+        await adapter.get("https://other.example/x.pem", trio.current_time() + 30)
+    assert fake.requests == []

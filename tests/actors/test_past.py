@@ -12,7 +12,7 @@ import pytest
 
 from actors import columns, past, past_orders, tables
 from ecrm.errors import Misconfigured
-from ecrm.messages import Returned
+from ecrm.messages import SentBack
 from ecrm.moment import NEVER, Instant, format_instant, instant_of
 from proto import events
 from proto.envelope import Traits
@@ -196,7 +196,7 @@ def test_a_list_of_ids_in_a_cell_is_a_list_of_products(orders):
 def test_negative_pieces_came_back_with_their_order_or_alone(orders):
     text = LINES + "1,2026-10-01 10:00,ana,hat,Hat,-1,20\n3,2026-10-05 10:00,max,tea,Tea,-1,12.5\n"
     found = orders(text)
-    assert [one.pieces for one in of(found, Returned)] == [{"hat": 1}, {"tea": 1}]
+    assert [one.pieces for one in of(found, SentBack)] == [{"hat": 1}, {"tea": 1}]
     assert [one.order_id for one in of(found, events.OrderPaid)] == ["1", "2"]
 
 
@@ -205,7 +205,7 @@ def test_an_order_that_is_marked_takes_back_whatever_its_sign_says(orders):
     mapped = own(*LINES.partition("\n")[0].split(",")) + '[returns]\norder_id = "C"\n'
     found = orders(text, mapped)
     (back,) = [one for one in found.told if one.takes_back]
-    assert (back.name, deeds(back)[-1]) == ("import/return/C4", Returned({"tea": 2}))
+    assert (back.name, deeds(back)[-1]) == ("import/return/C4", SentBack({"tea": 2}))
 
 
 # What is passed over.

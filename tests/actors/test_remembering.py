@@ -14,7 +14,7 @@ from actors.store.sqlite import open_store
 from ecrm import facts, rfm
 from ecrm.catalogue import Taste
 from ecrm.errors import StoreBroken
-from ecrm.messages import History, Past, Returned
+from ecrm.messages import History, Past, SentBack
 from ecrm.moment import DAY, Instant
 from ecrm.rules import Rules
 from proto import events
@@ -48,7 +48,7 @@ def order(who, order_id, *products, ago=30):
 
 
 def returned(who, name, **pieces):
-    history = History("past.csv", (Past(START, Returned(pieces)),))
+    history = History("past.csv", (Past(START, SentBack(pieces)),))
     return past.Remembrance(9, who, f"import/return/{name}", START, history, takes_back=True)
 
 

@@ -114,8 +114,8 @@ def broadcast(broadcast_id, start=NOW, audience=(), cursor="", done=False):
     return BroadcastRow(broadcast_id, NOW, start, audience, b"message", cursor, done)
 
 
-def suppression(address, scope, reason="bounced", at=NOW):
-    return SuppressionRow(address, scope, reason, at)
+def suppression(address, scope, reason="bounced", at=NOW, expires=None):
+    return SuppressionRow(address, scope, reason, at, expires)
 
 
 async def pages(read, limit, key=lambda row: row):
@@ -768,8 +768,7 @@ async def test_an_address_is_suppressed_until_it_is_not(store):
         "bb": "marketing",
         "cc": "invitation",
     }
-    await store.unsuppress("aa")
-    await store.unsuppress("unknown")
+    await store.commit(Commit(freed=["aa", "unknown"]))
     assert await store.suppressed(["aa", "bb"]) == {"bb": "marketing"}
     assert await store.suppressed([]) == {}
 
@@ -789,6 +788,42 @@ async def test_a_suppression_is_widened_and_never_narrowed(store, first, then, l
     await store.commit(Commit(suppressions=[suppression("aa", first)]))
     await store.commit(Commit(suppressions=[suppression("aa", then)]))
     assert await store.suppressed(["aa"]) == {"aa": left}
+
+
+@pytest.mark.parametrize(
+    ("rows", "left"),
+    [
+        ([("all", NOW + 1)], {"aa": "all"}),
+        ([("all", NOW)], {}),
+        ([("marketing", None), ("all", NOW)], {"aa": "marketing"}),
+        ([("all", NOW), ("marketing", NOW + 1)], {"aa": "marketing"}),
+        ([("all", NOW + 1), ("all", NOW - 1)], {"aa": "all"}),
+        ([("all", NOW - 1), ("all", NOW + 1)], {"aa": "all"}),
+        ([("all", None), ("all", NOW - 1)], {"aa": "all"}),
+        ([("all", NOW - 1), ("all", None)], {"aa": "all"}),
+    ],
+)
+async def test_a_suppression_that_has_ended_leaves_the_others(store, rows, left):
+    for scope, expires in rows:
+        row = suppression("aa", scope, expires=expires)
+        await store.commit(Commit(suppressions=[row]))
+    assert await store.suppressed(["aa"]) == left
+
+
+async def test_a_suppression_that_ended_is_forgotten_in_time(store):
+    rows = [suppression(f"{n}", "all", expires=NOW - n) for n in range(4)]
+    await store.commit(Commit(suppressions=[*rows, suppression("good", "all")]))
+    assert await store.prune(NOW - 1, 1) == 1
+    assert await store.prune(NOW - 1, 9) == 1
+    assert await store.prune(NOW - 1, 9) == 0
+    assert await store.suppressed(["good"]) == {"good": "all"}
+
+
+async def test_an_address_is_freed_before_it_is_suppressed_anew(store):
+    await store.commit(Commit(suppressions=[suppression("aa", "all")]))
+    again = suppression("aa", "marketing")
+    await store.commit(Commit(freed=["aa"], suppressions=[again]))
+    assert await store.suppressed(["aa"]) == {"aa": "marketing"}
 
 
 async def test_more_addresses_than_one_question_holds_are_all_looked_up(store):
@@ -1090,7 +1125,10 @@ commits = st.builds(
     ),
     spent=st.lists(st.builds(SpentRow, which, month, small), **few),
     ratings=st.lists(st.builds(RatingRow, st.just("site"), month, small), **few),
-    suppressions=st.lists(st.builds(suppression, which, scope, st.text("xy"), when), **few),
+    suppressions=st.lists(
+        st.builds(suppression, which, scope, st.text("xy"), when, st.none() | when), **few
+    ),
+    freed=st.lists(which, max_size=1),
     erase=st.lists(who, max_size=1),
 )
 settled = st.builds(Settled, which, state, st.text("xy"), when, st.integers(0, 3))
@@ -1110,7 +1148,6 @@ calls = st.one_of(
     st.tuples(st.just("baskets"), which, small),
     st.tuples(st.just("people"), who, small),
     st.tuples(st.just("save_cuts"), st.builds(CutsRow, small, when, st.binary(max_size=2))),
-    st.tuples(st.just("unsuppress"), which),
 )  # fmt: skip
 
 

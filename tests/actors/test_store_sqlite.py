@@ -568,7 +568,7 @@ async def test_no_hot_statement_reads_a_whole_table(file):
         "clear_alarm", "cancel", "set_reported", "delete_tell", "due", "next_alarm", "free_leases",
         "in_doubt", "claimable", "lease", "leased", "settle", "next_send", "unreported",
         "prune", "journal", "queue_of_state", "queue_of_customer", "mail", "set_buyer",
-        "delete_buyer", "suppress", "suppressed", "unsuppress", "owners", "baskets", "buyers",
+        "delete_buyer", "suppress", "suppressed", "unsuppress", "prune_suppressions", "owners", "baskets", "buyers",
         "people", "broadcasts", "advance", "spent", "ratings", "erase_totals",
         "erase_journal", "erase_snapshots", "erase_quarantine", "erase_bought", "erase_outbox",
     }  # fmt: skip

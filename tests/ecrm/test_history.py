@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ecrm import facts, rfm
 from ecrm.matters import Campaign
-from ecrm.messages import Returned
+from ecrm.messages import SentBack
 from ecrm.moment import days, hours
 from ecrm.state import Consent
 from proto import events
@@ -208,7 +208,7 @@ def test_a_life_that_is_over_stays_so():
 
 def test_what_came_back_is_looked_for_in_the_newest_order_first():
     life = Life().remembers(*bought("o1", "2026-01-01 10:00"), *bought("o2", "2026-02-01 10:00"))
-    life.remembers(("2026-02-10 10:00", Returned({"tea": 3})))
+    life.remembers(("2026-02-10 10:00", SentBack({"tea": 3})))
     assert life.of(facts.OrderRefunded)[0].order_id == "o2"
     assert life.of(facts.ProductsReturned)[0].pieces == {"tea": 1}
     assert life.state.purchases.count == 1
@@ -217,7 +217,7 @@ def test_what_came_back_is_looked_for_in_the_newest_order_first():
 
 def test_what_was_bought_before_all_that_is_known_is_said_to_be_unmatched():
     life = Life().remembers(*bought("o1", "2026-02-01 10:00"))
-    life.remembers(("2026-01-20 10:00", Returned({"tea": 1})))
+    life.remembers(("2026-01-20 10:00", SentBack({"tea": 1})))
     assert life.of(facts.ReturnUnmatched)[0].pieces == {"tea": 1}
     assert life.state.purchases.count == 1
 
@@ -240,7 +240,7 @@ DEEDS = st.one_of(
     st.tuples(DATED, order(events.OrderCancelled)),
     st.tuples(DATED, order(events.OrderRefunded)),
     st.tuples(DATED, st.builds(events.OrderFulfilled, order_id=IDS)),
-    st.tuples(DATED, st.builds(Returned, st.dictionaries(st.sampled_from(["tea", "cup"]), st.integers(1, 5)))),
+    st.tuples(DATED, st.builds(SentBack, st.dictionaries(st.sampled_from(["tea", "cup"]), st.integers(1, 5)))),
     st.tuples(AT, st.builds(events.SignedUp)),
     st.tuples(AT, st.builds(Traits, email=st.sampled_from(["a@x.example", "b@x.example", None]))),
     st.tuples(
@@ -277,7 +277,7 @@ def test_any_past_told_into_any_life_keeps_the_laws(steps):
     assert len(life.state.orders) <= 3
 
 
-@given(PAST.map(lambda past: [one for one in past if not isinstance(one[1], Returned)]))
+@given(PAST.map(lambda past: [one for one in past if not isinstance(one[1], SentBack)]))
 def test_the_same_past_told_twice_changes_no_sums(past):
     """What came back would come back twice: there the name in the store forbids it."""
     life = Life().remembers(*past)

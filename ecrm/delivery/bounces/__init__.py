@@ -7,6 +7,9 @@ parsing only says what happened.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import msgspec
 
 from ecrm.delivery.bounces import autoreply, feedback, notification, parts
@@ -15,6 +18,9 @@ from ecrm.delivery.bounces.verdict import Finding, Verdict
 
 __all__ = ["Returned", "Verdict", "read"]
 
+# What mail servers write when they hand a message over, and then what its sender wrote.
+_SENT_TO: Final = ("x-original-to", "delivered-to", "envelope-to", "to")
+_ADDRESS: Final = re.compile(r"[^\s<>,;:\"]{1,64}@[^\s<>,;:\"]{1,255}")
 UNREADABLE = Finding("unknown", "unreadable")
 NO_REPORT = Finding("unknown", "no_report")
 
@@ -22,7 +28,8 @@ NO_REPORT = Finding("unknown", "no_report")
 class Returned(msgspec.Struct, frozen=True, gc=False):
     """What a returned message says. All but `verdict` and `reason` may be empty, and none of it is
     proved: `address` is whom it names, `status` and `text` what the server said, `message_id` the
-    Message-ID of our mail, `envelope` the return path that a complaint repeats.
+    Message-ID of our mail, `envelope` the return path that a complaint repeats, `sent_to` where the
+    message itself says that it was sent.
     """
 
     verdict: Verdict
@@ -32,6 +39,7 @@ class Returned(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
     message_id: str = ""
     envelope: str = ""
+    sent_to: tuple[str, ...] = ()
 
 
 def read(raw: bytes) -> Returned:
@@ -39,6 +47,7 @@ def read(raw: bytes) -> Returned:
     taken = parts.take_apart(raw)
     if not taken.readable:
         return Returned(UNREADABLE.verdict, UNREADABLE.reason)
+    headers = taken.headers
     notice = _notice(taken)
     return Returned(
         verdict=notice.finding.verdict,
@@ -48,6 +57,7 @@ def read(raw: bytes) -> Returned:
         text=notice.text,
         message_id=taken.original.get("message-id", ""),
         envelope=feedback.envelope_of(taken) or taken.original.get("return-path", "").strip("<> "),
+        sent_to=tuple(one for name in _SENT_TO for one in _ADDRESS.findall(headers.get(name, ""))),
     )
 
 
