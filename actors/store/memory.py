@@ -246,7 +246,7 @@ class MemoryStore:
             }
             for mail_id, body in bodies:
                 if mail_id in leased:
-                    leased[mail_id].state, leased[mail_id].body = "submitting", body
+                    leased[mail_id].submit(body, self._now())
             return {*leased}
 
     async def settle(self, now: Instant, results: list[Settled]) -> None:

@@ -144,7 +144,7 @@ class Store(Protocol):
     # the delivery actor
     async def reclaim(self, epoch: str) -> list[ClaimedRow]:
         """Give back what other epochs had leased (→ queued) and return, unchanged, the rows they
-        left in `submitting`, whose outcome is unknown.
+        left in `submitting`, whose outcome is unknown: `doubted_at` says since when.
         """
         ...
 

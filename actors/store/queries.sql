@@ -201,13 +201,15 @@ UPDATE outbox SET state = 'queued', epoch = NULL WHERE state = 'leased' AND epoc
 
 -- name: in_doubt
 -- reclaim: rows of which nobody knows whether they went out
-SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body
+SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body,
+    coalesce(o.doubted_at, o.submitted_at)
 FROM outbox AS o LEFT JOIN bodies AS b USING (arrival)
 WHERE o.state = 'submitting' AND o.epoch <> :epoch ORDER BY o.lane, o.due, o.arrival;
 
 -- name: claimable
 -- claim: the delivery actor, lane by lane
-SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body
+SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body,
+    o.doubted_at
 FROM outbox AS o INDEXED BY outbox_claim LEFT JOIN bodies AS b USING (arrival)
 WHERE o.state = 'queued' AND o.lane = :lane AND o.due <= :now
     AND o.domain NOT IN (SELECT value FROM json_each(:skip))
@@ -226,7 +228,7 @@ WHERE o.state = 'leased';
 
 -- name: set_submitting
 -- submitting
-UPDATE outbox SET state = 'submitting' WHERE arrival = :arrival;
+UPDATE outbox SET state = 'submitting', submitted_at = :now WHERE arrival = :arrival;
 
 -- name: set_body
 -- submitting: a message is built once, so a retry finds its own bytes and writes nothing
@@ -243,6 +245,7 @@ UPDATE outbox SET
     attempts = CASE WHEN :state = 'queued' THEN :attempts ELSE max(attempts, :attempts) END,
     settled_at = CASE WHEN unwanted NOT NULL THEN :now ELSE :settled_at END,
     bounce = :bounce,
+    doubted_at = coalesce(doubted_at, :doubted_at),
     provider_id = CASE WHEN :provider_id = '' THEN provider_id ELSE :provider_id END
 WHERE mail_id = :mail_id AND settled_at IS NULL;
 
@@ -273,6 +276,7 @@ DELETE FROM pauses WHERE scope = :scope AND name = :name;
 -- requeue: an operator gives a mail another chance; one with a secret has none, it is forgotten
 UPDATE outbox SET
     state = 'queued', settled_at = NULL, reported = 0, unwanted = NULL, attempts = 0,
+    doubted_at = NULL,
     due = :now, not_after = max(not_after, :not_after), response = 'queued again by an operator'
 WHERE mail_id = :mail_id AND state IN ('dead', 'expired') AND lane > 0;
 

@@ -90,7 +90,9 @@ class OutboxRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClaimedRow(msgspec.Struct, frozen=True, gc=False):
-    """A row this process has leased; `body` is set once the message was built before."""
+    """A row this process has leased; `body` is set once the message was built before, `doubted_at`
+    when it was first handed over without anybody knowing whether it was taken.
+    """
 
     mail_id: str
     customer_id: CustomerId
@@ -101,11 +103,13 @@ class ClaimedRow(msgspec.Struct, frozen=True, gc=False):
     attempts: int
     mail: bytes
     body: bytes | None
+    doubted_at: Instant | None = None
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):
     """What became of one attempt. `due` is read where `state == "queued"`: try again then. `bounce`
     is what a refusal says about the recipient, `provider_id` the other side's name for the mail.
+    `doubted_at`: it is tried again though it may have been taken then; the first instant stays.
     """
 
     mail_id: str
@@ -115,6 +119,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
     attempts: int = 0
     bounce: str = ""
     provider_id: str = ""
+    doubted_at: Instant | None = None
 
 
 class ReportRow(msgspec.Struct, frozen=True, gc=False):

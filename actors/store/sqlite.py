@@ -151,7 +151,8 @@ class SqliteStore:
         return await self._whole(claiming)
 
     async def submitting(self, bodies: list[tuple[str, bytes]], epoch: str) -> set[str]:
-        return await self._whole(partial(transactions.submitting, dict(bodies), epoch))
+        work = partial(transactions.submitting, dict(bodies), epoch, self._now())
+        return await self._whole(work)
 
     async def settle(self, now: Instant, results: list[Settled]) -> None:
         await self._write("settle", [_settling(row, now) for row in results])

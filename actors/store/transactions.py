@@ -263,16 +263,20 @@ async def claim(
 
 
 def _claimed(row: Row) -> ClaimedRow:
-    mail_id, customer_id, lane, domain, due, not_after, attempts, mail, packed = row
+    mail_id, customer_id, lane, domain, due, not_after, attempts, mail, packed, doubted_at = row
     body = None if packed is None else zlib.decompress(packed)
-    return ClaimedRow(mail_id, customer_id, lane, domain, due, not_after, attempts, mail, body)
+    return ClaimedRow(
+        mail_id, customer_id, lane, domain, due, not_after, attempts, mail, body, doubted_at
+    )
 
 
-async def submitting(bodies: dict[str, bytes], epoch: str, db: Connection) -> set[str]:
+async def submitting(
+    bodies: dict[str, bytes], epoch: str, now: Instant, db: Connection
+) -> set[str]:
     found = await rows_for("leased", [*bodies], db)
     leased = {mail_id: arrival for mail_id, arrival, by in found if by == epoch}
     packed = [
-        {"arrival": arrival, "body": zlib.compress(bodies[mail_id], 1)}
+        {"arrival": arrival, "body": zlib.compress(bodies[mail_id], 1), "now": now}
         for mail_id, arrival in leased.items()
     ]
     await write([("set_submitting", packed), ("set_body", packed)], db)

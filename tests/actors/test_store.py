@@ -394,6 +394,7 @@ async def test_a_claimed_row_says_all_that_delivery_needs(store):
         "attempts": 0,
         "mail": b"mail m1",
         "body": None,
+        "doubted_at": None,
     }
 
 
