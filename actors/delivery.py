@@ -66,7 +66,7 @@ class Delivery:
     ) -> None:
         self.sent = 0
         self.policy = policy
-        self.gate = Gate(policy, {}, ())
+        self.gate = Gate(policy, {}, (), transport.name)
         self._settling = Settling(clock, transport, self.gate)
         self._store = store
         self._clock = clock
@@ -82,7 +82,7 @@ class Delivery:
     async def run(self) -> None:
         """Deliver until stopped; what is in hand then is finished."""
         saved, pauses = await self._store.limiter_state(), await self._store.pauses()
-        self.gate = Gate(self.policy, saved, pauses)
+        self.gate = Gate(self.policy, saved, pauses, self._transport.name)
         self._settling = Settling(self._clock, self._transport, self.gate)
         self._suppressing = await self._store.secret(port.SUPPRESSION)
         await self._resolve()
@@ -92,6 +92,11 @@ class Delivery:
                     await self.bell.rest(await self._next())
         await self._store.save_limiter(self.gate.state)
         self._clock.dismiss(self.bell)
+
+    @property
+    def transport(self) -> str:
+        """Its name, by which it can be paused."""
+        return self._transport.name
 
     @property
     def in_hand(self) -> int:
@@ -174,7 +179,7 @@ class Delivery:
         going, settled = [], []
         for row in rows:
             wanted = mails[row.mail_id]
-            back = self._settling.kept_back(row, unwanted.get(row.mail_id, ""), now)
+            back = self._settling.kept_back(row, wanted, unwanted.get(row.mail_id, ""), now)
             if back is not None:
                 settled.append(back)
             elif (due := self.gate.wait_of(row.domain, wanted.lane, now)) is not None:

@@ -63,18 +63,21 @@ class Settling:
         log.info("mail_resolved", mail=row.mail_id, state=state)
         return port.Settled(row.mail_id, state, response, now, row.attempts, doubted_at=doubted_at)
 
-    def kept_back(self, row: port.ClaimedRow, unwanted: str, now: Instant) -> port.Settled | None:
+    def kept_back(
+        self, row: port.ClaimedRow, wanted: Mail, unwanted: str, now: Instant
+    ) -> port.Settled | None:
         """What becomes of a claimed mail that is not handed over; None: it may go. `unwanted` is
         why its address is not written to, if it is not.
         """
         late = now > self._last_of(row, row.doubted_at)
         if row.doubted_at is not None and (late or unwanted):
             return ended(row, "accepted_unknown", "nobody knows whether it was taken", now)
+        if _may_be_stale(row, wanted) and not unwanted:
+            late = late or now > (wanted.fresh_until or row.not_after)
+            return ended(row, "stale", "too late to go as it was decided", now) if late else None
         if late:
             return ended(row, "expired", "too late to make sense", now)
-        if unwanted:
-            return ended(row, "suppressed", unwanted, now)
-        return None
+        return ended(row, "suppressed", unwanted, now) if unwanted else None
 
     def settled(
         self, row: port.ClaimedRow, wanted: Mail, handed: Handed, since: Instant
@@ -135,6 +138,9 @@ class Settling:
                 due = gate.breaker.until
             case _:
                 assert_never(decision.action)
+        if _may_be_stale(row, wanted) and doubted_at is None:
+            # Its customer is asked when its turn comes: before that it would only ask again.
+            return "queued", due
         return self._back_until(row, due, doubted_at)
 
     def _again(
@@ -175,6 +181,13 @@ class Settling:
 
 def ended(row: port.ClaimedRow, state: port.OutboxState, why: str, now: Instant) -> port.Settled:
     return port.Settled(row.mail_id, state, why, now, row.attempts)
+
+
+def _may_be_stale(row: port.ClaimedRow, wanted: Mail) -> bool:
+    """Is it decided again if it comes late?"""
+    # Whoever queued it again by hand, which gives it more time, wants it as it is.
+    by_hand = row.not_after > wanted.not_after
+    return wanted.fresh_until is not None and not by_hand
 
 
 def _decided(handed: Handed, lane: Lane) -> Decision:

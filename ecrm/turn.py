@@ -27,6 +27,7 @@ from ecrm import (
     consent,
     due,
     facts,
+    lateness,
     pressure,
     programme,
     readings,
@@ -325,11 +326,10 @@ class Turn:
                 kind, template = variant.kind, f"{template}-{variant.name}"
                 seen = seen | verdict.seen
                 break
-        lateness = step.late.after
-        deadline = NEVER if lateness is None else Instant(stay.due + lateness)
-        if matter is not None and matter.ends is not None:
-            deadline = min(deadline, matter.ends)
-        return Candidate(key, step, kind, template, deadline, seen)
+        after = step.late.after
+        deadline = NEVER if after is None else Instant(stay.due + after)
+        ends = matter.ends if matter is not None and matter.ends is not None else NEVER
+        return Candidate(key, step, kind, template, min(deadline, ends), seen, ends)
 
     def _desk(self) -> request.Desk:
         return request.Desk(
@@ -443,6 +443,7 @@ class Turn:
     # Mails.
 
     def _request(self, candidate: Candidate) -> None:
+        self.record(*lateness.retractions(self.state, candidate.key, candidate.step))
         requested = request.made(self._desk(), candidate)
         self.sealed.update((one.mail_id, one) for one in requested.sealed)
         self.record(*requested.facts)
