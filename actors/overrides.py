@@ -144,8 +144,8 @@ def _late(step: MailStep, text: str) -> programme.Late:
                 late = replace(late, after=moment.parse_duration(span))
             case _:
                 raise ValueError(
-                    f'{text!r} is no late policy: write "send", or of "merge", '
-                    '"recompute after 1h" and "skip after 3h" what is wanted, with commas'
+                    f'{text!r} is no late policy: write "send" or "skip after 3h", and before that '
+                    '"recompute after 1h", "merge" where they are wanted, with commas'
                 )
     if late.fresh is not None and (fault := _undecidable(step)):
         raise ValueError(f"{fault}: leave out `recompute`")

@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 
 from actors.store.rows import (
     SCOPES,
+    AddressRow,
     AlarmRow,
     BoughtRow,
     BroadcastRow,
@@ -46,13 +47,14 @@ Row: TypeAlias = Any  # a tuple; what its columns hold, the schema says
 Work = Callable[[Connection], Coroutine[object, None, T]]
 OfCustomer = (
     JournalRow | SnapshotRow | AlarmRow | OutboxRow | DedupeRow | QuarantineRow | HoldRow | TellRow
-    | BoughtRow | BuyerRow
+    | BoughtRow | BuyerRow | AddressRow
 )  # fmt: skip
 
 # What goes with an erased customer. The journal is counted before it goes.
 ERASURES = (
     "erase_totals", "erase_journal", "erase_snapshots", "clear_alarm", "erase_quarantine",
     "release", "erase_tells", "erase_bought", "delete_buyer", "erase_outbox",
+    "erase_address",
 )  # fmt: skip
 
 
@@ -161,6 +163,7 @@ def _books(commit: Commit) -> list[Write]:
         ("add_spent", [asdict(row) for row in commit.spent]),
         ("add_rating", [asdict(row) for row in commit.ratings]),
         ("unsuppress", [{"address": address} for address in commit.freed]),
+        ("set_address", [bound(row) for row in commit.addresses]),
         ("suppress", [_ranked(row) for row in commit.suppressions]),
     ]
 
