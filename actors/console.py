@@ -1,76 +1,61 @@
 """The console: operators ask, the running service answers (wire §4, R93).
 
 One JSON request a frame, one answer; nothing is said before a `hello` with an operator key. An op
-is a function from its request to plain values. Nothing here changes a customer's life: what changes
-anything (`clock`) says so in its name.
+is a function from its request to plain values; those about the queue are in `actors/postroom.py`,
+those about who is held or sought in `actors/ward.py`. What changes anything is noted once it is
+done, with the id of the key that it was asked for with.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import Final, get_args
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 import structlog
 import trio
 import trio_websocket
 
+from actors.asked import STATES, Op, Plain, Refused, Request
 from actors.census import Census
 from actors.clock import Clock, WarpClock
 from actors.delivery import Delivery
 from actors.gateway import CLOSE_WITHIN, HELLO_WITHIN
 from actors.ledger import SITE
+from actors.postroom import PostRoom
 from actors.returns import Returns
 from actors.slot import recover
 from actors.store import port
 from actors.system import System
+from actors.ward import Ward
 from actors.why import Unknown, why
-from ecrm import explain, facts, mail, moment
-from ecrm.errors import EcrmError, Held
-from ecrm.mail import Mail
+from ecrm import explain, facts, moment
+from ecrm.errors import Held
 from ecrm.moment import CustomerId, Instant
-from ecrm.programme import LANE_AGE
 from ecrm.state import State
 from proto import session
 
 log = structlog.get_logger()
 
 JOURNAL_SHOWN: Final = 20
-QUEUE_SHOWN: Final = 50
 # Every day on the way is lived through: farther than this, the answer would not come for long.
 FARTHEST_PUSH: Final = moment.days(400)
 
-Plain = dict[str, object]
-Op = Callable[["Request"], Awaitable[Plain]]
-
-
-class Refused(EcrmError):
-    """The console cannot do that."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-class Request(msgspec.Struct, frozen=True):
-    """The fields of all ops; each reads its own."""
-
-    id: int | str
-    op: str
-    customer: str = ""
-    mail: str = ""
-    scope: port.PauseScope = "all"
-    name: str = ""
-    reason: str = ""
-    survey: str = ""
-    advance: str = ""
-    state: port.OutboxState | None = None
-    before: int | None = None
-    limit: int | None = None
-
-
-STATES: Final = ", ".join(get_args(port.OutboxState))
+# What changes something is remembered with the key that it was asked for with.
+NOTED: Final = frozenset(
+    (
+        "pause",
+        "drain",
+        "resume",
+        "requeue",
+        "cancel-mail",
+        "release",
+        "unsuppress",
+        "relearn",
+        "clock",
+    )
+)
 
 _hello = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(Request)
@@ -83,6 +68,7 @@ class Console:
         store: port.Store,
         clock: Clock,
         delivery: Delivery,
+        postroom: PostRoom,
         census: Census,
         returns: Returns,
         authenticate: Callable[[str], session.Grant | None],
@@ -91,6 +77,7 @@ class Console:
         self._store = store
         self._clock = clock
         self._delivery = delivery
+        self._postroom = postroom
         self._census = census
         self._returns = returns
         self._authenticate = authenticate
@@ -100,24 +87,22 @@ class Console:
             "inspect": self._inspect,
             "journal": self._journal,
             "timers": self._timers,
-            "queue": self._queue,
             "programmes": self._programmes,
             "why": self._why,
-            "pause": self._pause,
-            "resume": self._resume,
-            "requeue": self._requeue,
-            "cancel-mail": self._cancel_mail,
             "satisfaction": self._satisfaction,
             "unsuppress": self._unsuppress,
             "relearn": self._relearn,
             "clock": self._advance,
+            **postroom.ops,
+            **Ward(system, store).ops,
         }
 
     async def converse(self, websocket: trio_websocket.WebSocketConnection) -> None:
         """Hold one operator's conversation to its end."""
+        key_id = ""
         with trio.move_on_after(HELLO_WITHIN) as waiting:
-            allowed = await self._welcome(websocket)
-        if waiting.cancelled_caught or not allowed:
+            key_id = await self._welcome(websocket)
+        if waiting.cancelled_caught or not key_id:
             error = {"type": "error", "code": "unauthorized"}
             error["reason"] = "say hello with an operator key first"
             await websocket.send_message(msgspec.json.encode(error).decode())
@@ -125,23 +110,24 @@ class Console:
                 await websocket.aclose(4401, "unauthorized")
             return
         while True:
-            answer = await self.answer(await websocket.get_message())
+            answer = await self.answer(await websocket.get_message(), key_id)
             await websocket.send_message(msgspec.json.encode(answer).decode())
 
-    async def _welcome(self, websocket: trio_websocket.WebSocketConnection) -> bool:
+    async def _welcome(self, websocket: trio_websocket.WebSocketConnection) -> str:
+        """The id of the operator's key; empty for anybody else."""
         try:
             hello = _hello.decode(await websocket.get_message())
         except msgspec.MsgspecError:
-            return False
+            return ""
         grant = self._authenticate(str(hello.get("key", "")))
         if grant is None or grant.kind != "operator":
-            return False
+            return ""
         now = moment.format_instant(self._clock.now())
         welcome = {"type": "welcome", "session": grant.key_id, "serverTime": now}
         await websocket.send_message(msgspec.json.encode(welcome).decode())
-        return True
+        return grant.key_id
 
-    async def answer(self, frame: str | bytes) -> Plain:
+    async def answer(self, frame: str | bytes, key_id: str = "") -> Plain:
         """The answer to one request: its result, or an error that says what to do."""
         try:
             request = _request.decode(frame)
@@ -153,9 +139,15 @@ class Console:
             known = ", ".join(self.ops)
             return _error(request.id, "unknown_op", f"no op {request.op!r}; there are {known}")
         try:
-            return {"id": request.id, "ok": True, "result": await op(request)}
+            result = await op(request)
         except Refused as refused:
             return _error(request.id, refused.code, str(refused))
+        if request.op in NOTED and (request.op != "clock" or request.advance):
+            noted = port.OperationRow(
+                self._clock.now(), key_id, request.op, request.about, request.reason
+            )
+            await self._store.register.note(noted)
+        return {"id": request.id, "ok": True, "result": result}
 
     async def _status(self, _request: Request) -> Plain:
         size = await self._store.size()
@@ -178,17 +170,11 @@ class Console:
                 "bytes": system.intake.bytes,
                 "refused": system.intake.refused,
             },
-            "queue": await self._counts(),
+            "queue": await self._postroom.counts(),
             "sent": self._delivery.sent,
             "products": len(system.catalogue),
             **self._returns.status,
         }
-
-    async def _counts(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for row in await self._store.queue_counts():
-            counts[row.state] = counts.get(row.state, 0) + row.count
-        return counts
 
     async def _state(self, request: Request) -> State:
         if not request.customer:
@@ -224,13 +210,6 @@ class Console:
         state = await self._state(request)
         return {"customer": state.customer_id, "timers": _timers(state)}
 
-    async def _queue(self, request: Request) -> Plain:
-        customer_id = CustomerId(request.customer) if request.customer else None
-        limit = min(request.limit or QUEUE_SHOWN, 500)
-        rows = await self._store.queue_rows(request.state, customer_id, limit)
-        mails = [_mail(row) for row in rows]
-        return {"counts": await self._counts(), **await self._paused(), "mails": mails}
-
     async def _programmes(self, _request: Request) -> Plain:
         return {
             one.name: {
@@ -257,74 +236,6 @@ class Console:
         answer: Plain = msgspec.to_builtins(found)
         answer["story"] = [{"at": at, "what": what} for at, what in found.story]
         return answer
-
-    async def _pause(self, request: Request) -> Plain:
-        """Let no mail leave that this names; what is in hand is finished first."""
-        known = {
-            "all": [""],
-            "lane": ["0", "1", "2", "3"],
-            "programme": list(self._system.rules.programmes),
-        }.get(request.scope)
-        if known is not None and request.name not in known:
-            raise Refused("invalid", f"{request.scope} is one of: {', '.join(known) or 'all'}")
-        row = port.PauseRow(
-            request.scope, request.name.casefold(), request.reason, self._clock.now()
-        )
-        await self._delivery.pause(row)
-        await self._delivery.drained()
-        log.warning("paused", scope=row.scope, name=row.name, reason=row.reason)
-        return await self._paused()
-
-    async def _resume(self, request: Request) -> Plain:
-        if not await self._delivery.resume(request.scope, request.name.casefold()):
-            raise Refused("invalid", f"{request.scope} {request.name}".rstrip() + " is not paused")
-        log.warning("resumed", scope=request.scope, name=request.name)
-        return await self._paused()
-
-    async def _paused(self) -> Plain:
-        rows = await self._store.pauses()
-        return {
-            "paused": [
-                {
-                    "scope": row.scope,
-                    "name": row.name,
-                    "reason": row.reason,
-                    "since": moment.format_instant(row.at),
-                }
-                for row in rows
-            ]
-        }
-
-    async def _requeue(self, request: Request) -> Plain:
-        """Give a mail that was given up another chance, for as long as its lane allows."""
-        wanted = await self._wanted(request)
-        now = self._clock.now()
-        until = moment.later(now, LANE_AGE[wanted.lane])
-        if not await self._store.requeue(wanted.mail_id, now, until):
-            raise Refused(
-                "invalid", "only a mail that is dead or expired, and tells no secret, goes again"
-            )
-        self._delivery.bell.expect(now)
-        log.warning("requeued", mail=wanted.mail_id)
-        return {"mail": wanted.mail_id, "state": "queued", "until": moment.format_instant(until)}
-
-    async def _cancel_mail(self, request: Request) -> Plain:
-        """Take a mail that still waits out of the queue; its customer hears of it."""
-        wanted = await self._wanted(request)
-        why = request.reason or "cancelled by an operator"
-        await self._store.commit(port.Commit(cancels=[(wanted.mail_id, why)]))
-        if self._system.reports is not None:
-            self._system.reports.expect(self._clock.now())
-        rows = await self._store.queue_rows(None, wanted.customer_id, 500)
-        state = next(row.state for row in rows if row.mail_id == wanted.mail_id)
-        log.warning("cancelled", mail=wanted.mail_id, state=state)
-        return {"mail": wanted.mail_id, "state": state}
-
-    async def _wanted(self, request: Request) -> Mail:
-        row = await self._store.mail(request.mail) if request.mail else None
-        if row is None:
-            raise Refused("unknown_mail", f"there is no mail {request.mail!r}: `queue` lists them")
-        return mail.decode(row)
 
     async def _unsuppress(self, request: Request) -> Plain:
         """Let an address be written to again: the customer's own, or another that it names."""
@@ -418,19 +329,4 @@ def _turn(row: port.JournalRow) -> Plain:
         "seq": row.seq,
         "at": moment.format_instant(row.at),
         "facts": [explain.sentence(fact) for fact in made],
-    }
-
-
-def _mail(row: port.QueueRow) -> Plain:
-    return {
-        "mail": row.mail_id,
-        "customer": row.customer_id,
-        "kind": row.kind,
-        "programme": f"{row.programme}/{row.step}",
-        "lane": row.lane,
-        "state": row.state,
-        "at": moment.format_instant(row.at),
-        "due": moment.format_instant(row.due),
-        "attempts": row.attempts,
-        "response": row.response,
     }

@@ -19,20 +19,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, assert_never
+from typing import Final
 
 import structlog
 import trio
 
 from actors.clock import Clock, Nudged
 from actors.compose import Composer
-from actors.gate import EVERYWHERE, LANES, OPTIONAL, OWED, Gate
+from actors.gate import LANES, OPTIONAL, OWED, Gate
+from actors.settling import Settling, ended
 from actors.store import port
-from actors.transports.port import Handed, Letter, Transport
+from actors.transports.port import Letter, Transport
 from ecrm import mail
-from ecrm.delivery import retry, suppression, verdict
+from ecrm.delivery import suppression
 from ecrm.delivery.policy import Policy
-from ecrm.delivery.verdict import Decision
 from ecrm.mail import Lane, Mail
 from ecrm.moment import NEVER, Instant, seconds
 
@@ -42,19 +42,6 @@ log = structlog.get_logger()
 FORGETTABLE: Final = seconds(1)
 # How long a stop waits for the disk to hear what became of the last mails.
 SETTLE_WITHIN: Final = 5.0
-# How long a mail waits whose destination asked for patience and did not say how long.
-PATIENCE: Final = seconds(30)
-
-# Up to here nobody has looked at a mail: what goes wrong is between us and the server.
-_BEFORE_A_MAIL: Final = frozenset(("connect", "banner", "ehlo", "starttls", "tls", "auth"))
-
-# What a transport says that has no replies to read: it works with files.
-_PLAIN: Final[dict[str, Decision]] = {
-    "accepted": Decision("accepted", "accepted"),
-    "retry": Decision("retry", "not taken", burns=True),
-    "refused": Decision("dead", "refused", burns=True),
-    "in_doubt": Decision("in_doubt", "no answer", burns=True),
-}
 
 
 class Lot:
@@ -79,7 +66,8 @@ class Delivery:
     ) -> None:
         self.sent = 0
         self.policy = policy
-        self.gate = Gate(policy, {}, ())
+        self.gate = Gate(policy, {}, (), transport.name)
+        self._settling = Settling(clock, transport, self.gate)
         self._store = store
         self._clock = clock
         self._composer = composer
@@ -94,7 +82,8 @@ class Delivery:
     async def run(self) -> None:
         """Deliver until stopped; what is in hand then is finished."""
         saved, pauses = await self._store.limiter_state(), await self._store.pauses()
-        self.gate = Gate(self.policy, saved, pauses)
+        self.gate = Gate(self.policy, saved, pauses, self._transport.name)
+        self._settling = Settling(self._clock, self._transport, self.gate)
         self._suppressing = await self._store.secret(port.SUPPRESSION)
         await self._resolve()
         async with trio.open_nursery() as hands:
@@ -103,6 +92,11 @@ class Delivery:
                     await self.bell.rest(await self._next())
         await self._store.save_limiter(self.gate.state)
         self._clock.dismiss(self.bell)
+
+    @property
+    def transport(self) -> str:
+        """Its name, by which it can be paused."""
+        return self._transport.name
 
     @property
     def in_hand(self) -> int:
@@ -131,16 +125,8 @@ class Delivery:
         now = self._clock.now()
         results = []
         for row in await self._store.reclaim(self._epoch):
-            wanted = mail.decode(row.mail)
-            took = await self._transport.took(wanted)
-            state: port.OutboxState = "queued"
-            if took:
-                state = "accepted"
-            elif took is None and row.lane not in retry.RETRIED_IN_DOUBT:
-                state = "accepted_unknown"
-            response = "settled after a restart"
-            results.append(port.Settled(row.mail_id, state, response, now, row.attempts))
-            log.info("mail_resolved", mail=row.mail_id, state=state)
+            took = await self._transport.took(mail.decode(row.mail))
+            results.append(self._settling.resolved(row, took))
         if results:
             await self._store.settle(now, results)
         self._reports.expect(now)
@@ -193,10 +179,9 @@ class Delivery:
         going, settled = [], []
         for row in rows:
             wanted = mails[row.mail_id]
-            if row.not_after < now:
-                settled.append(_ended(row, "expired", "too late to make sense", now))
-            elif row.mail_id in unwanted:
-                settled.append(_ended(row, "suppressed", unwanted[row.mail_id], now))
+            back = self._settling.kept_back(row, wanted, unwanted.get(row.mail_id, ""), now)
+            if back is not None:
+                settled.append(back)
             elif (due := self.gate.wait_of(row.domain, wanted.lane, now)) is not None:
                 settled.append(port.Settled(row.mail_id, "queued", "its rate", due, row.attempts))
             else:
@@ -279,16 +264,20 @@ class Delivery:
             log.error(
                 "mail_not_built", mail=row.mail_id, template=wanted.template, error=str(error)
             )
-            return _ended(row, "dead", f"not built: {error}", now)
+            return ended(row, "dead", f"not built: {error}", now)
 
     async def _submit(self, lot: Lot, letters: dict[str, Letter]) -> list[port.Settled]:
         bodies = [(mail_id, letter.body) for mail_id, letter in letters.items()]
         await self._keep_links(letters)
+        since = self._clock.now()
         still_wanted = await self._store.submitting(bodies, self._epoch)
         going = [letter for mail_id, letter in letters.items() if mail_id in still_wanted]
         handed = await self._transport.send(going)
         self.sent += sum(one.verdict == "accepted" for one in handed)
-        return [self._settled(lot.rows[one.mail_id], lot.mails[one.mail_id], one) for one in handed]
+        return [
+            self._settling.settled(lot.rows[one.mail_id], lot.mails[one.mail_id], one, since)
+            for one in handed
+        ]
 
     async def _keep_links(self, letters: dict[str, Letter]) -> None:
         """Before anybody can follow a link it is known where it leads."""
@@ -299,83 +288,6 @@ class Delivery:
         ]
         if rows:
             await self._store.trail.keep_links(rows)
-
-    # What became of it.
-
-    def _settled(self, row: port.ClaimedRow, wanted: Mail, handed: Handed) -> port.Settled:
-        now = self._clock.now()
-        decision = _decided(handed, wanted.lane)
-        attempts = row.attempts + decision.burns
-        state, due = self._outcome(row, wanted, handed, decision, attempts)
-        said = log.error if decision.alarm else log.info
-        said("mail_handed", mail=row.mail_id, state=state, response=handed.response)
-        return port.Settled(
-            mail_id=row.mail_id,
-            state=state,
-            response=handed.response,
-            due=now if due is None else due,
-            attempts=max(attempts, row.attempts + (decision.action == "accepted")),
-            bounce=decision.bounce,
-            provider_id=handed.provider_id,
-        )
-
-    def _outcome(
-        self,
-        row: port.ClaimedRow,
-        wanted: Mail,
-        handed: Handed,
-        decision: Decision,
-        attempts: int,
-    ) -> tuple[port.OutboxState, Instant | None]:
-        """The state that a mail goes into, and when it is tried again if it is."""
-        now, gate = self._clock.now(), self.gate
-        whom = EVERYWHERE if handed.stage in _BEFORE_A_MAIL else row.domain
-        state: port.OutboxState = "queued"
-        due: Instant | None = None
-        match decision.action:
-            case "accepted":
-                state = "accepted"
-                if gate.taken(row.domain, now):
-                    log.info("transport_well", transport=self._transport.name)
-            case "dead":
-                state = "dead"
-            case "in_doubt" if wanted.lane not in retry.RETRIED_IN_DOUBT:
-                state = "accepted_unknown"
-            case "in_doubt" | "retry":
-                if handed.stage == "http" and handed.retry_after is not None:
-                    # The provider speaks for everything that we send it.
-                    gate.slow_down(EVERYWHERE, now, handed.retry_after)
-                state, due = self._again(row, wanted, handed, decision, attempts)
-            case "back_off":
-                state, due = _back_until(row, gate.back_off(whom, now))
-            case "slow":
-                gate.slow_down(whom, now, handed.retry_after)
-                state, due = _back_until(row, Instant(now + (handed.retry_after or PATIENCE)))
-            case "breaker":
-                gate.breaker.trip(now, handed.response)
-                log.error("transport_broken", transport=self._transport.name, why=handed.response)
-                state, due = _back_until(row, gate.breaker.until)
-            case _:
-                assert_never(decision.action)
-        return state, due
-
-    def _again(
-        self,
-        row: port.ClaimedRow,
-        wanted: Mail,
-        handed: Handed,
-        decision: Decision,
-        attempts: int,
-    ) -> tuple[port.OutboxState, Instant | None]:
-        now = self._clock.now()
-        if verdict.is_spent(decision, attempts):
-            return "dead", None
-        wait = handed.retry_after or verdict.wait_of(decision, attempts)
-        if wait is not None:
-            return _back_until(row, Instant(now + wait))
-        nth = max(1, attempts)
-        due = retry.next_attempt(wanted.lane, nth, row.mail_id, now, row.not_after)
-        return ("queued", due) if due is not None else ("expired", None)
 
     # Waiting.
 
@@ -397,19 +309,3 @@ class Delivery:
             if due is not None:
                 found = min(found, max(due, look))
         return found
-
-
-def _ended(row: port.ClaimedRow, state: port.OutboxState, why: str, now: Instant) -> port.Settled:
-    return port.Settled(row.mail_id, state, why, now, row.attempts)
-
-
-def _decided(handed: Handed, lane: Lane) -> Decision:
-    """What an answer means: by the table where there is a reply, as said where there is none."""
-    if not handed.stage or handed.verdict in ("accepted", "in_doubt"):
-        return _PLAIN[handed.verdict]
-    text = handed.response
-    return verdict.decide(handed.stage, handed.code, handed.enhanced, text, lane)
-
-
-def _back_until(row: port.ClaimedRow, due: Instant) -> tuple[port.OutboxState, Instant | None]:
-    return ("queued", due) if due <= row.not_after else ("expired", None)

@@ -31,12 +31,19 @@ EVERYWHERE: Final = "*"
 
 
 class Gate:
-    """`saved` is what an earlier gate gave to `state`; `pauses` what an operator has stopped."""
+    """`saved` is what an earlier gate gave to `state`; `pauses` what an operator has stopped, also
+    of other transports than this one.
+    """
 
     def __init__(
-        self, policy: Policy, saved: dict[str, int], pauses: Iterable[port.PauseRow]
+        self,
+        policy: Policy,
+        saved: dict[str, int],
+        pauses: Iterable[port.PauseRow],
+        transport: str = "",
     ) -> None:
         self.policy = policy
+        self._transport = transport
         self.limiter = Limiter({k: v for k, v in saved.items() if not k.startswith("warm-up/")})
         self.destinations = Destinations()
         self.breaker = Breaker()
@@ -152,13 +159,18 @@ class Gate:
 
     def unpaused(self, lanes: tuple[Lane, ...]) -> tuple[Lane, ...]:
         """Those of these lanes that no operator has stopped."""
-        if ("all", "") in self.pauses:
+        if self._is_stopped:
             return ()
         return tuple(lane for lane in lanes if ("lane", str(lane)) not in self.pauses)
 
     def _is_shut(self, now: Instant) -> bool:
         resting = EVERYWHERE in self.destinations.resting(now)
-        return resting or self.breaker.is_open(now) or ("all", "") in self.pauses
+        return resting or self.breaker.is_open(now) or self._is_stopped
+
+    @property
+    def _is_stopped(self) -> bool:
+        """Has an operator stopped all that there is?"""
+        return ("all", "") in self.pauses or ("transport", self._transport) in self.pauses
 
     def _is_warmed_up(self, now: Instant) -> bool:
         """Have as many gone today as a new sender should?"""

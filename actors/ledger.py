@@ -75,6 +75,9 @@ class Ledger:
             self._write_orders(before, after, rows)
         if not after.is_visitor and after.purchases != before.purchases:
             rows.buyers.append(_buyer(after))
+        if after.person.email != before.person.email:
+            email = after.person.email.casefold()
+            rows.addresses.append(port.AddressRow(after.customer_id, email))
         for fact in taken.facts:
             match fact:
                 case facts.SiteRated(order_id=order_id, score=score):

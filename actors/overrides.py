@@ -8,6 +8,7 @@ is one line that names the setting.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Literal, assert_never
 
 from msgspec import Meta
@@ -105,7 +106,7 @@ def _changed_step(where: str, step: Step, section: StepSection, currency: str) -
         changes["when"] = value(f"{where}.when", condition.parse, section.when)
     if isinstance(step, MailStep):
         if section.late is not None:
-            changes["late"] = value(f"{where}.late", _late, section.late)
+            changes["late"] = value(f"{where}.late", partial(_late, step), section.late)
         if section.offer is not None:
             changes["offer"] = _offer(f"{where}.offer", section.offer, currency)
     elif section.late is not None or section.offer is not None:
@@ -128,14 +129,38 @@ def _offer(where: str, given: OfferSection | Literal[False], currency: str) -> o
     )
 
 
-def _late(text: str) -> programme.Late:
-    """Read `"send"` or `"skip after 3h"`."""
+def _late(step: MailStep, text: str) -> programme.Late:
+    """Read `"send"`, or one or more of `"merge, recompute after 1h, skip after 3h"`."""
     if text.strip() == "send":
         return programme.send()
-    words = text.split(maxsplit=2)
-    if words[:2] != ["skip", "after"] or len(words) != 3:
-        raise ValueError(f'{text!r} is no late policy: write "send" or "skip after 3h"')
-    return programme.skip(moment.parse_duration(words[2]))
+    late = programme.Late()
+    for part in text.split(","):
+        match part.split(maxsplit=2):
+            case ["merge"] if not late.merges:
+                late = replace(late, merges=True)
+            case ["recompute", "after", span] if late.fresh is None:
+                late = replace(late, fresh=moment.parse_duration(span))
+            case ["skip", "after", span] if late.after is None:
+                late = replace(late, after=moment.parse_duration(span))
+            case _:
+                raise ValueError(
+                    f'{text!r} is no late policy: write "send" or "skip after 3h", and before that '
+                    '"recompute after 1h", "merge" where they are wanted, with commas'
+                )
+    if late.fresh is not None and (fault := _undecidable(step)):
+        raise ValueError(f"{fault}: leave out `recompute`")
+    return late
+
+
+def _undecidable(step: MailStep) -> str:
+    """Why the mail of a step cannot be decided again; empty where it can."""
+    if step.to != "customer":
+        return "it goes to others too, who may have it already"
+    if step.lane == 0:
+        return "what it says is kept nowhere"
+    if isinstance(step.delay, delays.Gathered):
+        return "what it gathered is in it and nowhere else (write `merge`)"
+    return ""
 
 
 def _delay(where: str, delay: delays.Delay, given: str | dict[str, str]) -> delays.Delay:

@@ -31,6 +31,7 @@ from actors.delivery import Delivery
 from actors.gateway import Gateway
 from actors.housekeeping import Housekeeping
 from actors.outside import Outside
+from actors.postroom import PostRoom
 from actors.reports import Reports
 from actors.returns import Returns
 from actors.settings import Settings
@@ -78,7 +79,7 @@ class Service:
         self.system = System(store, clock, rules, self.catalogue, announcer)
         self.reports = Reports(store, clock, self.system.intake)
         self.alarms = Alarms(store, clock, self.system.intake)
-        self.housekeeping = Housekeeping(store, clock)
+        self.housekeeping = Housekeeping(store, clock, settings.kept)
         self.broadcasts = Broadcasts(store, clock, self.system.intake)
         self.census = Census(store, clock, rules.zone, self.catalogue, self.system.ledger)
         composer = Composer(
@@ -109,6 +110,7 @@ class Service:
             store,
             clock,
             self.delivery,
+            PostRoom(self.system, store, clock, self.delivery, composer),
             self.census,
             self.returns,
             self.keyring.authenticate,

@@ -33,6 +33,7 @@ from ecrm.delivery.message import MailSettings
 from ecrm.delivery.policy import Policy
 from ecrm.delivery.warmup import WarmUp
 from ecrm.errors import Misconfigured
+from ecrm.moment import Duration
 from ecrm.programme import Programme
 from ecrm.shop import Shop, brand
 
@@ -149,6 +150,7 @@ class DeliverySection(Section, frozen=True):
     rate_per_second: float = 50.0
     per_domain: Mapping[str, DomainSection] = {}
     warm_up: WarmUpSection | None = None
+    keep: str = "90d"
     maildir: MaildirSection = MaildirSection()
     smtp: SmtpSection = SmtpSection()
     http: HttpSection = HttpSection()
@@ -208,6 +210,7 @@ class Settings(msgspec.Struct, frozen=True):
     doors: doors.BouncesSection
     spool: Path
     delivery: Policy
+    kept: Duration
     transport: Literal["maildir", "smtp", "http"]
     smtp: SmtpSettings
     http: HttpSettings
@@ -223,6 +226,10 @@ ENVIRONMENT: Final[dict[str, KeyKind]] = {
     "ECRM_SECRET_KEY": "secret",
     "ECRM_OPERATOR_KEY": "operator",
 }
+
+
+# Whoever wants no more mails must be able to say so for that long.
+LEAST_KEPT: Final = moment.days(60)
 
 
 def hashed(kind: str, key: str) -> str:
@@ -253,6 +260,7 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         doors=doors.complete(file.bounces, environment),
         spool=(Path(file.store.path).parent if data is None else data) / "returns",
         delivery=_policy(delivery, shop.timezone),
+        kept=_kept(delivery.keep),
         transport=delivery.transport,
         smtp=_smtp(delivery, environment),
         http=_http(delivery, environment),
@@ -312,6 +320,15 @@ def _policy(section: DeliverySection, timezone: str) -> Policy:
         else WarmUp(**msgspec.structs.asdict(section.warm_up)),
         zone=ZoneInfo(timezone),
     )
+
+
+def _kept(text: str) -> Duration:
+    """How long a mail is known after it ended: links in it lead nowhere after that."""
+    kept = value("delivery.keep", moment.parse_duration, text)
+    if kept < LEAST_KEPT:
+        least = moment.format_duration(LEAST_KEPT)
+        raise Misconfigured(f"delivery.keep: {text} is too short to unsubscribe: at least {least}")
+    return kept
 
 
 def _smtp(section: DeliverySection, environment: Mapping[str, str]) -> SmtpSettings:

@@ -109,6 +109,16 @@ class System:
             )
         )
 
+    def tick(self, customer_id: CustomerId, answered: Callable[[Answer], None]) -> None:
+        """Let a customer look at the clock; `answered` hears what became of that."""
+        self.intake.put(Item(customer_id, messages.Tick(), answered))
+
+    def release(self, customer_id: CustomerId) -> bool:
+        """A customer that was held is read again when it is next told something. False where it
+        was not held here.
+        """
+        return self._held.pop(customer_id, None) is not None
+
     async def run(self) -> None:
         """Take turns until stopped. Raises `StoreBroken` when the store does not take commits."""
         for row in await self.store.tells():

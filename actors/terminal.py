@@ -1,8 +1,10 @@
 """The operator's terminal: one command typed, one request sent, the answer laid out (R93).
 
-    status · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER · queue [STATE] · why MAIL ·
-    programmes · satisfaction [SURVEY] · pause all|lane N|programme NAME|domain NAME [WHY] · resume
-    … · requeue MAIL · cancel-mail MAIL · unsuppress CUSTOMER [ADDRESS [WHY]] · clock [advance 15d]
+    status · customers [PREFIX] · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER ·
+    queue [STATE] [CUSTOMER] · mail MAIL · why MAIL · programmes · satisfaction [SURVEY] ·
+    pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] · drain [WHY] · resume … ·
+    requeue MAIL · cancel-mail MAIL [WHY] · quarantine [NUMBER] · release CUSTOMER · operations ·
+    unsuppress CUSTOMER [ADDRESS [WHY]] · relearn · clock [advance 15d]
 
 `--json` prints the answer as it came, for scripts.
 """
@@ -10,8 +12,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from textwrap import indent
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import trio_websocket
@@ -20,16 +23,23 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.gateway import CONSOLE_PATH
+from actors.store import port
 from ecrm.errors import EcrmError
 
 Plain = dict[str, object]
 
 USAGE: Final = (
-    "commands: status | inspect CUSTOMER | journal CUSTOMER | timers CUSTOMER | "
-    "queue [STATE] [CUSTOMER] | why MAIL | programmes | satisfaction [SURVEY] | "
-    "pause all|lane N|programme NAME|domain NAME [WHY] | resume … | requeue MAIL | "
-    "cancel-mail MAIL | unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | clock [advance 15d]"
+    "commands: status | customers [PREFIX of an id or address] [AFTER an id] | inspect CUSTOMER | "
+    "journal CUSTOMER | timers CUSTOMER | queue [STATE] [CUSTOMER] | mail MAIL | why MAIL | "
+    "programmes | satisfaction [SURVEY] | "
+    "pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] | drain [WHY] | resume … | "
+    "requeue MAIL | cancel-mail MAIL [WHY] | quarantine [NUMBER] | release CUSTOMER | operations | "
+    "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | clock [advance 15d]"
 )
+
+
+# These are copied from the table: a terminal that breaks them in two breaks that.
+_WHOLE: Final = frozenset(("mail", "number", "key"))
 
 
 class Unanswered(EcrmError):
@@ -44,6 +54,9 @@ _ABOUT: Final[dict[str, tuple[str, str]]] = {
     "inspect": ("customer", "c42"),
     "journal": ("customer", "c42"),
     "timers": ("customer", "c42"),
+    "operations": ("", ""),
+    "release": ("customer", "c42"),
+    "mail": ("mail", "01890a5d-ac96-… (`queue` lists them)"),
     "why": ("mail", "01890a5d-ac96-… (`queue` lists them)"),
     "satisfaction": ("survey?", "support"),
     "unsuppress": ("customer", "c42"),
@@ -55,45 +68,95 @@ _ABOUT: Final[dict[str, tuple[str, str]]] = {
 def parse(command: str) -> Plain:
     """The request that a typed command means. Raises ValueError with what can be typed."""
     try:
-        words = shlex.split(command)
+        op, *about = shlex.split(command) or [""]
     except ValueError as error:
         raise ValueError(f"{command!r} is not understood: {error}") from None
-    match words:
-        case ["queue", *about] if len(about) <= 2:
-            return {"op": "queue", **dict(zip(("state", "customer"), about, strict=False))}
-        case ["pause" | "resume" | "unsuppress", _, _, *_] | ["pause" | "resume", "all"]:
-            return _named(command, words)
-        case ["clock"]:
-            return {"op": "clock"}
-        case ["clock", "advance", *spans] if spans:
-            return {"op": "clock", "advance": "".join(spans)}
-        case ["help", *_]:
-            raise ValueError(USAGE)
-        case [op, *about] if op in _ABOUT and len(about) <= bool(_ABOUT[op][0]):
-            return _request(op, about)
-        case _:
-            raise ValueError(f"{command!r} is not understood; {USAGE}")
+    if op == "help":
+        raise ValueError(USAGE)
+    told = _READERS[op](about) if op in _READERS else _told(op, about)
+    if told is None:
+        raise ValueError(f"{command!r} is not understood; {USAGE}")
+    return {"op": op, **told}
 
 
-def _named(command: str, words: list[str]) -> Plain:
-    """What names more than one thing, and may say why."""
-    match words:
-        case ["pause" | "resume" as op, "all"]:
-            return {"op": op}
-        case ["pause" | "resume" as op, "lane" | "programme" | "domain" as scope, name, *why]:
-            return {"op": op, "scope": scope, "name": name, "reason": " ".join(why)}
-        case ["unsuppress", customer, address, *why]:
-            named = {"customer": customer, "name": address, "reason": " ".join(why)}
-            return {"op": "unsuppress", **named}
-        case _:
-            raise ValueError(f"{command!r} is not understood; {USAGE}")
-
-
-def _request(op: str, about: list[str]) -> Plain:
+def _told(op: str, about: list[str]) -> Plain | None:
+    if op not in _ABOUT or len(about) > bool(_ABOUT[op][0]):
+        return None
     name, example = _ABOUT[op]
     if name and not about and not name.endswith("?"):
         raise ValueError(f"{op} wants a {name}: {op} {example}")
-    return {"op": op, **{name.rstrip("?"): one for one in about}}
+    return {name.rstrip("?"): one for one in about}
+
+
+def _queued(about: list[str]) -> Plain | None:
+    """A state, a customer, or both; a customer called like a state is named behind one."""
+    if about and about[0] not in get_args(port.OutboxState):
+        about = ["", *about]
+    named = dict(zip(("state", "customer"), about, strict=False))
+    return {name: one for name, one in named.items() if one} if len(about) <= len(named) else None
+
+
+def _sought(about: list[str]) -> Plain | None:
+    named = dict(zip(("search", "after"), about, strict=False))
+    return {**named} if len(about) <= len(named) else None
+
+
+def _scoped(about: list[str]) -> Plain | None:
+    match about:
+        case ["all", *why]:
+            return {"reason": " ".join(why)}
+        case ["lane" | "programme" | "domain" | "transport" as scope, name, *why]:
+            return {"scope": scope, "name": name, "reason": " ".join(why)}
+        case _:
+            return None
+
+
+def _cancelled(about: list[str]) -> Plain | None:
+    if not about:
+        return _told("cancel-mail", about)
+    return {"mail": about[0], "reason": " ".join(about[1:])}
+
+
+def _freed(about: list[str]) -> Plain | None:
+    match about:
+        case [customer, address, *why]:
+            return {"customer": customer, "name": address, "reason": " ".join(why)}
+        case _:
+            return _told("unsuppress", about)
+
+
+def _numbered(about: list[str]) -> Plain | None:
+    match about:
+        case []:
+            return {}
+        case [number] if number.isdecimal():
+            return {"number": int(number)}
+        case _:
+            return None
+
+
+def _pushed(about: list[str]) -> Plain | None:
+    match about:
+        case []:
+            return {}
+        case ["advance", *spans] if spans:
+            return {"advance": "".join(spans)}
+        case _:
+            return None
+
+
+# Ops that are told more than one word, or none.
+_READERS: Final[dict[str, Callable[[list[str]], Plain | None]]] = {
+    "queue": _queued,
+    "customers": _sought,
+    "pause": _scoped,
+    "resume": _scoped,
+    "drain": lambda why: {"reason": " ".join(why)},
+    "cancel-mail": _cancelled,
+    "unsuppress": _freed,
+    "quarantine": _numbered,
+    "clock": _pushed,
+}
 
 
 async def ask(host: str, port: int, key: str, request: Plain) -> Plain:
@@ -137,15 +200,22 @@ def _decode(frame: str | bytes) -> Plain:
 
 
 def show(result: Plain, console: Console) -> None:
-    """Print a result for a person: scalars first, then each list as a table."""
+    """Print a result for a person: scalars first, long texts as they are, each list as a table."""
     scalars = Table(show_header=False, box=None, pad_edge=False)
     for name, value in result.items():
-        if not isinstance(value, list):
+        if not isinstance(value, list) and not _is_long(value):
             scalars.add_row(Text(name, style="bold"), Text(_text(value)))
     console.print(scalars)
     for name, value in result.items():
         if isinstance(value, list):
             console.print(_table(name, value))
+        elif _is_long(value):
+            console.print(Text(f"\n{name}", style="bold"))
+            console.print(Text(str(value)), soft_wrap=True)
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, str) and "\n" in value
 
 
 def _table(name: str, rows: list[object]) -> Table | Text:
@@ -154,7 +224,7 @@ def _table(name: str, rows: list[object]) -> Table | Text:
     table = Table(title=f"{name}: {len(rows)}", title_justify="left", show_lines=name == "journal")
     columns = list(rows[0]) if isinstance(rows[0], dict) else ["value"]
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
         cells = row.values() if isinstance(row, dict) else [row]
         # As it is: what a customer is called is no markup of ours.

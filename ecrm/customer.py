@@ -23,6 +23,7 @@ from ecrm import (
     effects,
     facts,
     history,
+    lateness,
     mailboxes,
     merging,
     messages,
@@ -149,6 +150,9 @@ def _hear(turn: Turn, report: messages.Report) -> None:
     if finding is not None:
         heard = msgspec.structs.replace(heard, address=report.address, bounce=finding.verdict)
     turn.tell(heard, *mailboxes.refused(turn.state, report, turn.moment.now))
+    if waiting is not None and outcome == "stale":
+        found = lateness.again(turn.rules, turn.state, mail_id, waiting)
+        turn.record(*(() if found is None else (found,)))
 
 
 def _see(turn: Turn, seen: messages.Seen) -> None:

@@ -7,6 +7,7 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from ecrm import calendar, delays, programme
+from ecrm.matters import Cadence, Notice
 from ecrm.moment import DAY, Instant
 from ecrm.state import Enrolment, State
 
@@ -41,6 +42,22 @@ def end_of_period(began: Instant, cadence: str, at: calendar.LocalTime, zone: Zo
     while not _ends(day, cadence):
         day += timedelta(days=1)
     return calendar.resolve(day, at, zone)
+
+
+def is_told_in_time(
+    digests: tuple[programme.Programme, ...],
+    cadence: Cadence,
+    notice: Notice,
+    now: Instant,
+    zone: ZoneInfo,
+) -> bool:
+    """Does the next digest of that cadence go before what the notice is about?"""
+    for digest in digests:
+        delay = digest.steps[0].delay
+        if isinstance(delay, delays.Gathered):
+            goes = end_of_period(now, cadence, delay.at, zone)
+            return notice.ends is None or goes < notice.ends
+    return False
 
 
 def _ends(day: date, cadence: str) -> bool:

@@ -76,7 +76,10 @@ Effect = Send | Cancel | Tell | Erase | Suppress | Free | Notify
 _SENT: Final = frozenset(("accepted", "accepted_unknown"))
 
 
-def _heard(who: CustomerId, fact: facts.Heard, now: Instant) -> notices.Notice:
+def _heard(who: CustomerId, fact: facts.Heard, now: Instant) -> notices.Notice | None:
+    if fact.outcome == "stale":
+        # It is decided again in this very turn, and what comes of that is told.
+        return None
     mail_id, kind, programme = fact.mail_id, fact.kind, fact.key.partition("/")[0]
     if fact.outcome in _SENT:
         return notices.EmailSent(

@@ -156,6 +156,9 @@ _SENTENCES: Final[dict[type, Sentence]] = {
     facts.MailWithheld: lambda f: (
         f"mail {f.kind} {f.step} is not sent: {f.reason}, {f.detail} ({f.key})"
     ),
+    facts.Reconsidered: lambda f: (
+        f"mail {f.kind} came too late as it was: {f.key} looks at {f.stay.step} again"
+    ),
     facts.MailRetracted: lambda f: f"mail {f.kind} is taken back: {f.because}",
     facts.OfferMade: _coupon,
 }

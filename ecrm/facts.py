@@ -37,6 +37,7 @@ Reason = Literal[
     "digest",  # the person hears of it in a digest
     "settling",  # it was heard of late, and more may be on its way
     "budget",  # the programme has given away what it may this month
+    "merged",  # a later mail says what this one would have
 ]
 
 
@@ -524,6 +525,17 @@ class MailWithheld(Fact, frozen=True, gc=False):
     seen: dict[str, str | int | bool] = {}
 
 
+class Reconsidered(Fact, frozen=True, gc=False):
+    """A mail's turn came too late to send it as it was decided: its stay, as it is from now on, is
+    at that step again and looks at what is known now.
+    """
+
+    key: str
+    mail_id: str
+    kind: str
+    stay: Enrolment
+
+
 class MailRetracted(Fact, frozen=True, gc=False):
     """A mail that may still wait in the queue became pointless."""
 
@@ -579,7 +591,7 @@ AnyFact = (
     | Viewed | ProductReviewed | SiteRated | SurveyTaken | Raised | NoticeKept
     | Assessed | CameBack | Scored
     | Enrolled | ClockSet | Awaits | Left | Finished | Marked
-    | MailRequested | MailDeferred | MailWithheld | MailRetracted
+    | MailRequested | MailDeferred | MailWithheld | MailRetracted | Reconsidered
     | OfferMade | OfferUsed | DigestMade | Invited
 )  # fmt: skip
 

@@ -167,6 +167,8 @@ class Mail(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     # The recipient agreed to it, when the mail was decided on (`ecrm/tracking.py`).
     track_opens: bool = False
     track_clicks: bool = False
+    # Until when it may go as it was decided: after that its customer decides again.
+    fresh_until: Instant | None = None
 
 
 def mail_id_for(cause: str, since: Instant) -> str:

@@ -37,14 +37,24 @@ To = Literal["customer", "both", "parties", "invitee"]
 
 
 class Late(msgspec.Struct, frozen=True, gc=False):
-    """How late a step still makes sense: for ever (`after is None`), or so long after its due."""
+    """What is done when a step comes late (`ecrm/lateness.py`). It makes sense for ever, or so long
+    `after` its due; its mail goes as it was decided for ever, or so long as it is `fresh`, and is
+    decided again then; `merges`: a later mail about the same says what an earlier one would have.
+    """
 
     after: Duration | None = None
+    fresh: Duration | None = None
+    merges: bool = False
 
     def __str__(self) -> str:
-        return (
-            "always sent" if self.after is None else f"skipped {format_duration(self.after)} late"
-        )
+        said = []
+        if self.fresh is not None:
+            said.append(f"decided again {format_duration(self.fresh)} late")
+        if self.merges:
+            said.append("merged into a later one")
+        if self.after is not None:
+            said.append(f"skipped {format_duration(self.after)} late")
+        return ", ".join(said) or "always sent"
 
 
 class Again(msgspec.Struct, frozen=True, gc=False):
@@ -183,6 +193,15 @@ def send() -> Late:
 
 def skip(after: Duration) -> Late:
     return Late(after)
+
+
+def recompute(after: Duration, *, skip: Duration | None = None) -> Late:
+    """Decided again `after` so long in the queue, and skipped so long after its due."""
+    return Late(skip, fresh=after)
+
+
+def merge(*, skip: Duration | None = None) -> Late:
+    return Late(skip, merges=True)
 
 
 def variant(name: str, *, kind: str, when: str) -> Variant:

@@ -1,10 +1,10 @@
 """Requests: a mail that is wanted and may go becomes rows for the queue.
 
 What speaks against a mail once its own condition holds is asked here too (`refusal`), in one order:
-too late, no legal basis, nobody to write to, nobody who may be written to, nothing to show, nothing
-left to give away. A coupon is made with the mail that promises it, unless one of the same programme
-still lives: then that one is shown again (never two). A secret stands in the mail for the queue and
-nowhere else.
+too late, said by a later one, no legal basis, nobody to write to, nobody who may be written to,
+nothing to show, nothing left to give away. A coupon is made with the mail that promises it, unless
+one of the same programme still lives: then that one is shown again (never two). A secret stands in
+the mail for the queue and nowhere else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ecrm import (
     catalogue,
     consent,
     facts,
+    lateness,
     mail,
     mailboxes,
     matters,
@@ -32,16 +33,23 @@ from ecrm.around import Around
 from ecrm.delivery import addresses
 from ecrm.errors import Rejected
 from ecrm.matters import AnyMatter
-from ecrm.moment import Instant, format_instant
+from ecrm.moment import NEVER, Instant, format_instant, minutes
 from ecrm.programme import MailStep
 from ecrm.rules import Rules
 from ecrm.state import Enrolment, Offered, State
+
+# What was decided on may wait for its rate and for a few tries, however close its deadline: of
+# 15 190 mails of a year replayed, nine had expired a second after they were decided on. It ends a
+# delay that is a matter of taste; a code or a coupon that is over is over.
+TIME_TO_GO: Final = minutes(15)
 
 FORGOTTEN: Final = "what it was to say is kept nowhere: it has to be asked for again"
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A mail that a due step wants sent now. `deadline` is the last instant that makes sense."""
+    """A mail that a due step wants sent now. `deadline` is the last instant that makes sense to
+    decide on it, `ends` the last at which it can be of any use.
+    """
 
     key: str
     step: MailStep
@@ -49,6 +57,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     template: str
     deadline: Instant
     seen: dict[str, str | int | bool]
+    ends: Instant = NEVER
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -73,13 +82,10 @@ class Requested(msgspec.Struct, frozen=True):
 
 def refusal(desk: Desk, candidate: Candidate) -> tuple[facts.Reason, str] | None:
     """Why this mail is not sent, or None."""
+    untimely = _untimely(desk, candidate)
+    if untimely is not None:
+        return untimely
     stay = desk.state.enrolments[candidate.key]
-    if candidate.deadline < desk.now:
-        policy = candidate.step.late
-        ended = f"was due {format_instant(stay.due)}, {policy}"
-        if policy.after is None:
-            ended = f"made sense until {format_instant(candidate.deadline)}"
-        return "deadline", ended
     objection = consent.objection(desk.state, candidate.step.basis)
     if objection:
         return "consent", objection
@@ -92,6 +98,21 @@ def refusal(desk: Desk, candidate: Candidate) -> tuple[facts.Reason, str] | None
     if proposes is not None and len(_proposals(desk, candidate)) < proposes.least:
         return "missing_data", "there is no product to propose"
     return _overspent(desk, candidate)
+
+
+def _untimely(desk: Desk, candidate: Candidate) -> tuple[facts.Reason, str] | None:
+    """Is it too late for this mail, or is a later one due that says it too?"""
+    stay = desk.state.enrolments[candidate.key]
+    if candidate.deadline < desk.now:
+        after = candidate.step.late.after
+        ended = f"was due {format_instant(stay.due)}, {programme.Late(after)}"
+        if after is None:
+            ended = f"made sense until {format_instant(candidate.deadline)}"
+        return "deadline", ended
+    one = desk.rules.programmes[stay.programme]
+    if later := lateness.successor(one, candidate.step, stay, desk.state, desk.now, desk.zone):
+        return "merged", f"{later} is due too and says it"
+    return None
 
 
 def address_fault(state: State, candidate: Candidate) -> str:
@@ -186,9 +207,6 @@ def made(desk: Desk, candidate: Candidate) -> Requested:
     stay, step = desk.state.enrolments[candidate.key], candidate.step
     mail_id = _mail_id(desk.state, candidate, stay)
     offer, issued = _offer(desk, candidate, mail_id)
-    not_after = min(Instant(desk.now + programme.LANE_AGE[step.lane]), candidate.deadline)
-    if offer is not None:
-        not_after = min(not_after, offer.until)
     person = desk.state.person
     wanted = mail.Mail(
         mail_id=mail_id,
@@ -200,23 +218,41 @@ def made(desk: Desk, candidate: Candidate) -> Requested:
         mail_class=step.mail_class,
         lane=step.lane,
         at=desk.now,
-        not_after=not_after,
+        not_after=_not_after(desk, candidate, offer),
         to=person.email,
         locale=person.locale or desk.rules.shop.locale,
         zone=desk.zone.key,
-        values=values.shown(
-            desk.state,
-            stay,
-            step.shows,
-            currency=desk.rules.shop.currency,
-            offer=offer,
-            proposals=_proposals(desk, candidate),
-        ),
+        values=_values(desk, candidate, offer),
         stranger=step.to == "invitee",
+        fresh_until=None if step.late.fresh is None else Instant(desk.now + step.late.fresh),
     )
     sent = [_addressed(desk, candidate, wanted, to) for to in _written_to(desk, candidate, stay)]
     requests = [facts.MailRequested(candidate.key, one, stay.refs, candidate.seen) for one in sent]
     return Requested((*issued, *requests, *_kept(stay, step)), _clear(desk, stay, sent))
+
+
+def _not_after(desk: Desk, candidate: Candidate, offer: mail.ShownOffer | None) -> Instant:
+    """Until when the mail may wait in the queue."""
+    patience = Instant(desk.now + programme.LANE_AGE[candidate.step.lane])
+    # What was decided at its very deadline was decided in time.
+    latest = max(candidate.deadline, Instant(desk.now + TIME_TO_GO))
+    return min(patience, latest, candidate.ends, NEVER if offer is None else offer.until)
+
+
+def _values(desk: Desk, candidate: Candidate, offer: mail.ShownOffer | None) -> mail.Values:
+    step = candidate.step
+    found = values.shown(
+        desk.state,
+        desk.state.enrolments[candidate.key],
+        step.shows,
+        currency=desk.rules.shop.currency,
+        offer=offer,
+        proposals=_proposals(desk, candidate),
+    )
+    if found.digest is None:
+        return found
+    digest = lateness.merged(desk.state, candidate.key, step, found.digest)
+    return replace(found, digest=digest)
 
 
 def _written_to(desk: Desk, candidate: Candidate, stay: Enrolment) -> list[str]:
@@ -230,6 +266,8 @@ def _mail_id(state: State, candidate: Candidate, stay: Enrolment) -> str:
         # One mail ever from this person to that address, however often it is asked for (R67).
         return mail.mail_id_for(who, Instant(0))
     cause = f"{who}\0{stay.began_at}\0{stay.nth}\0{candidate.step.name}"
+    if stay.again:
+        cause = f"{cause}\0{stay.again}"
     return mail.mail_id_for(cause, stay.began_at)
 
 

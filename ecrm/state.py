@@ -17,7 +17,7 @@ from ecrm import money
 from ecrm.delivery.hygiene import CLEAN, Record
 from ecrm.engagement import Engagement, Tier
 from ecrm.mail import MailClass
-from ecrm.matters import AnyMatter, Cadence, Notice
+from ecrm.matters import AnyMatter, Cadence, Digest, Notice
 from ecrm.moment import NEVER, CustomerId, Duration, Instant, Seq
 from ecrm.rfm import Score
 
@@ -172,7 +172,8 @@ class Enrolment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A stay in a programme. `step` is the name of the one awaited and `due` its instant before any
     deferral; `clocks` holds when each trigger last started, by name; `refs` what it is about
     (`{"order": "42"}`) and `matter` the same in full; `because` the trigger that began it; `nth`
-    how many stays in the programme there were before; `round` how often it has begun anew since.
+    how many stays in the programme there were before; `round` how often it has begun anew since;
+    `again` how often the awaited step was decided anew because its mail came too late.
     """
 
     programme: str
@@ -185,10 +186,13 @@ class Enrolment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     nth: int = 0
     matter: AnyMatter | None = None
     round: int = 0
+    again: int = 0
 
 
-class Waiting(msgspec.Struct, frozen=True, gc=False):
-    """A mail that was decided on and of which delivery has not reported yet."""
+class Waiting(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A mail that was decided on and of which delivery has not reported yet. `stay` is what it was
+    decided in, where it may be decided again; `digest` what it tells, for one that overtakes it.
+    """
 
     key: str
     step: str
@@ -196,6 +200,8 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     mail_class: MailClass
     refs: dict[str, str] = {}
     to: str = ""
+    stay: Enrolment | None = None
+    digest: Digest | None = None
 
 
 class Pressed(msgspec.Struct, frozen=True, gc=False):

@@ -27,6 +27,7 @@ from ecrm import (
     consent,
     due,
     facts,
+    lateness,
     pressure,
     programme,
     readings,
@@ -35,9 +36,8 @@ from ecrm import (
     triggers,
 )
 from ecrm.around import NOTHING, Around
-from ecrm.delays import Gathered
 from ecrm.mail import Mail
-from ecrm.matters import AnyMatter, Appointment, Cadence, Carriage, Comment, Notice
+from ecrm.matters import AnyMatter, Appointment, Carriage, Comment
 from ecrm.moment import NEVER, Instant, Moment, format_instant, minutes
 from ecrm.programme import MailStep, MarkStep, Programme, Step
 from ecrm.request import Candidate
@@ -325,11 +325,9 @@ class Turn:
                 kind, template = variant.kind, f"{template}-{variant.name}"
                 seen = seen | verdict.seen
                 break
-        lateness = step.late.after
-        deadline = NEVER if lateness is None else Instant(stay.due + lateness)
-        if matter is not None and matter.ends is not None:
-            deadline = min(deadline, matter.ends)
-        return Candidate(key, step, kind, template, deadline, seen)
+        deadline = NEVER if step.late.after is None else Instant(stay.due + step.late.after)
+        ends = matter.ends if matter is not None and matter.ends is not None else NEVER
+        return Candidate(key, step, kind, template, min(deadline, ends), seen, ends)
 
     def _desk(self) -> request.Desk:
         return request.Desk(
@@ -347,7 +345,8 @@ class Turn:
             return True
         match cadence, stay.matter:
             case "daily" | "weekly" | "monthly", Appointment() | Comment() | Carriage() as notice:
-                if not self._is_in_time(cadence, notice):
+                digests = self.rules.enrolling.get("Notice Kept", ())
+                if not due.is_told_in_time(digests, cadence, notice, self.moment.now, self.zone):
                     return False
                 kept = facts.NoticeKept(cadence, notice)
                 self._withhold(candidate, "digest", f"{topic}: waits for the {cadence} digest")
@@ -355,16 +354,6 @@ class Turn:
                 return True
             case _:
                 return False
-
-    def _is_in_time(self, cadence: Cadence, notice: Notice) -> bool:
-        """Does the next digest of that cadence go before what the notice is about?"""
-        ends = notice.ends
-        for digest in self.rules.enrolling.get("Notice Kept", ()):
-            delay = digest.steps[0].delay
-            if isinstance(delay, Gathered):
-                goes = due.end_of_period(self.moment.now, cadence, delay.at, self.zone)
-                return ends is None or goes < ends
-        return False
 
     def _waits_for_address(self, candidate: Candidate, stay: Enrolment) -> bool:
         """What is owed is not given up because the payment was heard before the address."""
@@ -443,6 +432,7 @@ class Turn:
     # Mails.
 
     def _request(self, candidate: Candidate) -> None:
+        self.record(*lateness.retractions(self.state, candidate.key, candidate.step))
         requested = request.made(self._desk(), candidate)
         self.sealed.update((one.mail_id, one) for one in requested.sealed)
         self.record(*requested.facts)

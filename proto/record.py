@@ -50,3 +50,16 @@ def read(data: bytes) -> Message:
     if isinstance(message, Reject):
         raise msgspec.DecodeError(f"the record is not acceptable any more: {message.reason}")
     return replace(message, timestamp=record.timestamp)
+
+
+def plain(data: bytes) -> object:
+    """What was said, in plain values, also where it would not be accepted any more. Raises
+    msgspec.DecodeError on what is no record.
+    """
+    value: object = msgspec.msgpack.decode(data)
+    if data[:1] != b"\x94":
+        return value
+    original = _record(data).original
+    if original[:1].isspace() or original[:1] == b"{":
+        return msgspec.json.decode(original)
+    return msgspec.msgpack.decode(original)

@@ -22,7 +22,7 @@ OPENINGS = (
     facts.Happened, facts.Ticked, facts.Heard, facts.Bound, facts.Inherited, facts.Opened,
     facts.Clicked, facts.Announced, facts.Remembered, facts.Returned, facts.AddressFreed,
 )  # fmt: skip
-UNSENT = ("cancelled", "expired", "suppressed", "dead")
+UNSENT = ("cancelled", "expired", "suppressed", "dead", "stale")
 
 # Said here once more, apart from the programmes: on what ground each may write for marketing.
 CONSENT_ONLY = ("welcome",)
@@ -156,6 +156,8 @@ class Laws:
                 kept = self.life.rules.programmes[stay].step(step)
                 if isinstance(kept, programme.MailStep):
                     self.awaited[key] = step
+            case facts.Reconsidered(key=key, stay=stay):
+                self.awaited[key] = stay.step
             case facts.MailRequested(key=key, mail=mail):
                 # One step may write to several people: the customer and the parties.
                 assert self.awaited.pop(key, self.asked.get(key)) == mail.step

@@ -19,6 +19,7 @@ import trio
 
 from actors.store.ledger import Ledger
 from actors.store.queued import Queued
+from actors.store.roll import Register
 from actors.store.rows import (
     AlarmRow,
     BroadcastRow,
@@ -66,7 +67,6 @@ class MemoryStore:
         self._outbox: dict[str, Queued] = {}
         self._arrivals = count()
         self._dedupe: dict[bytes, DedupeRow] = {}
-        self._quarantine: list[QuarantineRow] = []
         self._holds: dict[CustomerId, HoldRow] = {}
         self._tells: dict[str, TellRow] = {}
         self._products: dict[str, ProductRow] = {}
@@ -75,6 +75,7 @@ class MemoryStore:
         self._secrets: dict[str, bytes] = {}
         self._ledger = Ledger()
         self.trail = Trail(self._turn, self._outbox)
+        self.register = Register(self._turn, self._outbox, self.trail, self._journal)
 
     def fail_next(self, count: int) -> None:
         """Let the next `count` commits raise StoreBroken; nothing of them is kept."""
@@ -119,6 +120,7 @@ class MemoryStore:
             self._keep_mails(commit)
             self._keep_messages(commit)
             self._ledger.keep(commit)
+            self.register.keep(commit)
             if commit.erase:
                 self._erase({*commit.erase})
 
@@ -168,7 +170,6 @@ class MemoryStore:
     def _keep_messages(self, commit: Commit) -> None:
         for row in commit.dedupe:
             self._dedupe.setdefault(row.key, row)
-        self._quarantine += commit.quarantine
         for hold in commit.holds:
             self._holds.setdefault(hold.customer_id, hold)
         for tell in commit.tells:
@@ -182,7 +183,6 @@ class MemoryStore:
             for rows in (self._journal, self._snapshots, self._alarms, self._holds):
                 rows.pop(customer_id, None)
         self._arrived = [row for row in self._arrived if row.customer_id not in customer_ids]
-        self._quarantine = [row for row in self._quarantine if row.customer_id not in customer_ids]
         self._tells = {
             i: row for i, row in self._tells.items() if row.customer_id not in customer_ids
         }
@@ -191,6 +191,7 @@ class MemoryStore:
             del self._outbox[mail_id]
         self.trail.erase({*gone})
         self._ledger.erase(customer_ids)
+        self.register.erase(customer_ids)
 
     async def due(self, now: Instant, limit: int) -> list[CustomerId]:
         async with self._turn():
@@ -246,7 +247,7 @@ class MemoryStore:
             }
             for mail_id, body in bodies:
                 if mail_id in leased:
-                    leased[mail_id].state, leased[mail_id].body = "submitting", body
+                    leased[mail_id].submit(body, self._now())
             return {*leased}
 
     async def settle(self, now: Instant, results: list[Settled]) -> None:
@@ -431,7 +432,7 @@ class MemoryStore:
                 events=len(self._arrived),
                 facts=sum(row.count for row in self._arrived),
                 alarms=len(self._alarms),
-                quarantined=len(self._quarantine),
+                quarantined=len(self.register.quarantine),
                 held=len(self._holds),
             )
 
@@ -445,7 +446,7 @@ class MemoryStore:
 
     async def quarantined(self, limit: int) -> list[QuarantineRow]:
         async with self._turn():
-            return self._quarantine[::-1][:limit]
+            return self.register.quarantine[::-1][:limit]
 
     async def prune(self, before: Instant, limit: int) -> int:
         async with self._turn():

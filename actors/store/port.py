@@ -21,12 +21,14 @@ from typing import Protocol
 from actors.store.rows import (
     SUPPRESSION,
     TERMINAL,
+    AddressRow,
     AlarmRow,
     BoughtRow,
     BroadcastRow,
     BuyerRow,
     ClaimedRow,
     Commit,
+    CustomerRow,
     CutsRow,
     DedupeRow,
     HitRow,
@@ -34,8 +36,10 @@ from actors.store.rows import (
     JournalRow,
     JudgedRow,
     KeyRow,
+    LetterRow,
     Life,
     LinkRow,
+    OperationRow,
     OutboxRow,
     OutboxState,
     PauseRow,
@@ -61,12 +65,14 @@ from ecrm.moment import CustomerId, Instant, Seq
 __all__ = [
     "SUPPRESSION",
     "TERMINAL",
+    "AddressRow",
     "AlarmRow",
     "BoughtRow",
     "BroadcastRow",
     "BuyerRow",
     "ClaimedRow",
     "Commit",
+    "CustomerRow",
     "CutsRow",
     "DedupeRow",
     "HitRow",
@@ -74,8 +80,10 @@ __all__ = [
     "JournalRow",
     "JudgedRow",
     "KeyRow",
+    "LetterRow",
     "Life",
     "LinkRow",
+    "OperationRow",
     "OutboxRow",
     "OutboxState",
     "PauseRow",
@@ -85,6 +93,7 @@ __all__ = [
     "QueueCount",
     "QueueRow",
     "RatingRow",
+    "Register",
     "ReportRow",
     "Scope",
     "Settled",
@@ -126,6 +135,34 @@ class Trail(Protocol):
         ...
 
 
+class Register(Protocol):
+    """What operators look up, and what they have done."""
+
+    async def note(self, row: OperationRow) -> None:
+        """Remember what an operator did."""
+        ...
+
+    async def operations(self, limit: int) -> list[OperationRow]:
+        """The newest first."""
+        ...
+
+    async def letter(self, mail_id: str) -> LetterRow | None: ...
+    async def quarantined(self, number: int) -> QuarantineRow | None: ...
+    async def named(self, prefix: str, after: str, limit: int) -> list[CustomerRow]:
+        """A page of the customers with a life whose id begins so, by id."""
+        ...
+
+    async def addressed(self, prefix: str, limit: int) -> list[CustomerRow]:
+        """Customers whose (folded) address begins so, by (email, customer_id)."""
+        ...
+
+    async def prune_mails(self, before: Instant, limit: int) -> int:
+        """Forget at most `limit` mails that ended before an instant and whose customers have heard
+        of it, with their links and hits; return how many. Those that go once in a lifetime stay.
+        """
+        ...
+
+
 class Store(Protocol):
     """The port. Every method may raise `errors.StoreBroken`."""
 
@@ -144,7 +181,7 @@ class Store(Protocol):
     # the delivery actor
     async def reclaim(self, epoch: str) -> list[ClaimedRow]:
         """Give back what other epochs had leased (→ queued) and return, unchanged, the rows they
-        left in `submitting`, whose outcome is unknown.
+        left in `submitting`, whose outcome is unknown: `doubted_at` says since when.
         """
         ...
 
@@ -256,6 +293,10 @@ class Store(Protocol):
     # the web
     @property
     def trail(self) -> Trail: ...
+
+    # operators
+    @property
+    def register(self) -> Register: ...
 
     # start-up, console, keys
     async def tells(self) -> list[TellRow]: ...

@@ -201,13 +201,15 @@ UPDATE outbox SET state = 'queued', epoch = NULL WHERE state = 'leased' AND epoc
 
 -- name: in_doubt
 -- reclaim: rows of which nobody knows whether they went out
-SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body
+SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body,
+    coalesce(o.doubted_at, o.submitted_at)
 FROM outbox AS o LEFT JOIN bodies AS b USING (arrival)
 WHERE o.state = 'submitting' AND o.epoch <> :epoch ORDER BY o.lane, o.due, o.arrival;
 
 -- name: claimable
 -- claim: the delivery actor, lane by lane
-SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body
+SELECT o.mail_id, o.customer_id, o.lane, o.domain, o.due, o.not_after, o.attempts, o.mail, b.body,
+    o.doubted_at
 FROM outbox AS o INDEXED BY outbox_claim LEFT JOIN bodies AS b USING (arrival)
 WHERE o.state = 'queued' AND o.lane = :lane AND o.due <= :now
     AND o.domain NOT IN (SELECT value FROM json_each(:skip))
@@ -226,7 +228,7 @@ WHERE o.state = 'leased';
 
 -- name: set_submitting
 -- submitting
-UPDATE outbox SET state = 'submitting' WHERE arrival = :arrival;
+UPDATE outbox SET state = 'submitting', submitted_at = :now WHERE arrival = :arrival;
 
 -- name: set_body
 -- submitting: a message is built once, so a retry finds its own bytes and writes nothing
@@ -243,6 +245,7 @@ UPDATE outbox SET
     attempts = CASE WHEN :state = 'queued' THEN :attempts ELSE max(attempts, :attempts) END,
     settled_at = CASE WHEN unwanted NOT NULL THEN :now ELSE :settled_at END,
     bounce = :bounce,
+    doubted_at = coalesce(doubted_at, :doubted_at),
     provider_id = CASE WHEN :provider_id = '' THEN provider_id ELSE :provider_id END
 WHERE mail_id = :mail_id AND settled_at IS NULL;
 
@@ -273,6 +276,7 @@ DELETE FROM pauses WHERE scope = :scope AND name = :name;
 -- requeue: an operator gives a mail another chance; one with a secret has none, it is forgotten
 UPDATE outbox SET
     state = 'queued', settled_at = NULL, reported = 0, unwanted = NULL, attempts = 0,
+    doubted_at = NULL,
     due = :now, not_after = max(not_after, :not_after), response = 'queued again by an operator'
 WHERE mail_id = :mail_id AND state IN ('dead', 'expired') AND lane > 0;
 
@@ -502,8 +506,64 @@ DELETE FROM holds WHERE customer_id = :customer_id;
 
 -- name: quarantined
 -- quarantined: the console
-SELECT customer_id, at, message, traceback, version FROM quarantine
+SELECT customer_id, at, message, traceback, version, arrival FROM quarantine
 ORDER BY arrival DESC LIMIT :limit;
+
+-- name: quarantined_one
+-- register.quarantined: the console
+SELECT customer_id, at, message, traceback, version, arrival FROM quarantine
+WHERE arrival = :number;
+
+-- name: insert_operation
+-- register.note: the console
+INSERT INTO operations (at, key_id, op, about, reason)
+VALUES (:at, :key_id, :op, :about, :reason);
+
+-- name: operations
+-- register.operations: the console
+SELECT at, key_id, op, about, reason FROM operations ORDER BY arrival DESC LIMIT :limit;
+
+-- name: letter
+-- register.letter: the console, which never sees a secret
+SELECT o.state, coalesce(o.kept, o.mail), o.kept NOT NULL, b.body
+FROM outbox AS o LEFT JOIN bodies AS b USING (arrival) WHERE o.mail_id = :mail_id;
+
+-- name: named
+-- register.named: the console. It leaps from customer to customer, like `people`.
+WITH RECURSIVE person (id) AS (
+    SELECT min(customer_id) FROM journal WHERE customer_id >= :start AND customer_id < :stop
+    UNION ALL
+    SELECT (
+        SELECT min(j.customer_id) FROM journal AS j
+        WHERE j.customer_id > person.id AND j.customer_id < :stop
+    ) FROM person WHERE id NOT NULL
+)
+SELECT p.id, coalesce(a.email, '')
+FROM (SELECT id FROM person WHERE id NOT NULL LIMIT :limit) AS p
+LEFT JOIN addresses AS a ON a.customer_id = p.id ORDER BY p.id;
+
+-- name: addressed
+-- register.addressed: the console
+SELECT customer_id, email FROM addresses
+WHERE email >= :start AND email < :stop ORDER BY email, customer_id LIMIT :limit;
+
+-- name: set_address
+-- commit
+INSERT INTO addresses (customer_id, partition, email) VALUES (:customer_id, :partition, :email)
+ON CONFLICT (customer_id) DO UPDATE SET email = excluded.email;
+
+-- name: erase_address
+-- commit
+DELETE FROM addresses WHERE customer_id = :customer_id;
+
+-- name: prune_mails
+-- register.prune_mails: triggers take the bodies, links and hits along, and count
+DELETE FROM outbox WHERE arrival IN (
+    SELECT arrival FROM outbox INDEXED BY outbox_ended
+    WHERE settled_at IS NOT NULL AND reported = 1 AND settled_at < :before
+        AND mail_id NOT LIKE '00000000-0000-%'
+    ORDER BY settled_at, arrival LIMIT :limit
+);
 
 -- name: get_meta
 -- secret

@@ -27,6 +27,8 @@ class Queued(msgspec.Struct):
     bounce: str = ""
     provider_id: str = ""
     body: bytes | None = None
+    submitted_at: Instant | None = None
+    doubted_at: Instant | None = None
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -41,9 +43,13 @@ class Queued(msgspec.Struct):
         if self.state != "submitting":
             self.finish("cancelled", why, now)
 
+    def submit(self, body: bytes, now: Instant) -> None:
+        self.state, self.body, self.submitted_at = "submitting", body, now
+
     def settle(self, result: Settled, now: Instant) -> None:
         self.attempts = max(self.attempts, result.attempts)
         self.bounce, self.provider_id = result.bounce, result.provider_id or self.provider_id
+        self.doubted_at = self.doubted_at or result.doubted_at
         if result.state in TERMINAL:
             self.finish(result.state, result.response, now)
         elif self.unwanted is not None:
@@ -61,11 +67,13 @@ class Queued(msgspec.Struct):
     def requeue(self, now: Instant, not_after: Instant) -> None:
         self.state, self.due, self.attempts = "queued", now, 0
         self.settled_at, self.reported, self.unwanted = None, False, None
+        self.doubted_at = None
         self.response = "queued again by an operator"
         until = max(self.row.not_after, not_after)
         self.row = msgspec.structs.replace(self.row, not_after=until)
 
     def claimed(self) -> ClaimedRow:
+        in_doubt = self.submitted_at if self.state == "submitting" else None
         return ClaimedRow(
             mail_id=self.row.mail_id,
             customer_id=self.row.customer_id,
@@ -76,6 +84,7 @@ class Queued(msgspec.Struct):
             attempts=self.attempts,
             mail=self.row.mail,
             body=self.body,
+            doubted_at=self.doubted_at or in_doubt,
         )
 
     def shown(self) -> QueueRow:

@@ -19,10 +19,13 @@ from ecrm.tracking import Deed
 OutboxState = Literal[
     "queued", "held", "leased", "submitting",
     "accepted", "accepted_unknown", "cancelled", "expired", "suppressed", "dead",
+    "stale",  # its turn came too late to go as it was decided: its customer decides again
 ]  # fmt: skip
 TERMINAL: frozenset[OutboxState] = frozenset(
-    ("accepted", "accepted_unknown", "cancelled", "expired", "suppressed", "dead")
+    ("accepted", "accepted_unknown", "cancelled", "expired", "suppressed", "dead", "stale")
 )
+# The ids of mails that go once in a lifetime (R67) begin so: their rows stay, for what they forbid.
+FOR_EVER = "00000000-0000-"
 # What an address is not written to about; each scope holds those after it.
 Scope = Literal["all", "marketing", "invitation"]
 SCOPES: tuple[Scope, ...] = ("all", "marketing", "invitation")
@@ -90,7 +93,9 @@ class OutboxRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClaimedRow(msgspec.Struct, frozen=True, gc=False):
-    """A row this process has leased; `body` is set once the message was built before."""
+    """A row this process has leased; `body` is set once the message was built before, `doubted_at`
+    when it was first handed over without anybody knowing whether it was taken.
+    """
 
     mail_id: str
     customer_id: CustomerId
@@ -101,11 +106,13 @@ class ClaimedRow(msgspec.Struct, frozen=True, gc=False):
     attempts: int
     mail: bytes
     body: bytes | None
+    doubted_at: Instant | None = None
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):
     """What became of one attempt. `due` is read where `state == "queued"`: try again then. `bounce`
     is what a refusal says about the recipient, `provider_id` the other side's name for the mail.
+    `doubted_at`: it is tried again though it may have been taken then; the first instant stays.
     """
 
     mail_id: str
@@ -115,6 +122,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
     attempts: int = 0
     bounce: str = ""
     provider_id: str = ""
+    doubted_at: Instant | None = None
 
 
 class ReportRow(msgspec.Struct, frozen=True, gc=False):
@@ -145,6 +153,10 @@ class QuarantineRow(msgspec.Struct, frozen=True, gc=False):
     message: bytes
     traceback: str
     version: str
+    number: int = 0  # the store's, by which it is asked for
+
+    def numbered(self, number: int) -> QuarantineRow:
+        return msgspec.structs.replace(self, number=number)
 
 
 class HoldRow(msgspec.Struct, frozen=True, gc=False):
@@ -239,12 +251,45 @@ class SuppressionRow(msgspec.Struct, frozen=True, gc=False):
     expires: Instant | None = None
 
 
-PauseScope = Literal["all", "lane", "programme", "domain"]
+class AddressRow(msgspec.Struct, frozen=True, gc=False):
+    """Where a customer is written to, case-folded; empty where nowhere."""
+
+    customer_id: CustomerId
+    email: str
+
+
+class CustomerRow(msgspec.Struct, frozen=True, gc=False):
+    """A customer as an operator finds it."""
+
+    customer_id: CustomerId
+    email: str
+
+
+class LetterRow(msgspec.Struct, frozen=True, gc=False):
+    """A mail as an operator looks at it: without its secret, and its bytes while there are any."""
+
+    state: OutboxState
+    mail: bytes
+    secret: bool
+    body: bytes | None
+
+
+class OperationRow(msgspec.Struct, frozen=True, gc=False):
+    """What an operator did, about whom or what, and with which key."""
+
+    at: Instant
+    key_id: str
+    op: str
+    about: str
+    reason: str = ""
+
+
+PauseScope = Literal["all", "lane", "programme", "domain", "transport"]
 
 
 class PauseRow(msgspec.Struct, frozen=True, gc=False):
-    """What an operator has stopped: everything (`name` is empty), a lane by its number, a programme
-    or a domain by its name.
+    """What an operator has stopped: everything (`name` is empty), a lane by its number, a
+    programme, a domain or a transport by its name.
     """
 
     scope: PauseScope
@@ -331,6 +376,7 @@ class Commit(msgspec.Struct):
     spent: list[SpentRow] = []  # these two are counted up by every commit
     ratings: list[RatingRow] = []
     freed: list[str] = []  # addresses that leave the suppression list, before others go on it
+    addresses: list[AddressRow] = []  # the last one of a customer counts
     suppressions: list[SuppressionRow] = []  # beside those known; of one scope the longer stands
     # Last of all: these customers' rows, those of this commit too. Message ids, suppressions and
     # what counts nobody by name stay.

@@ -26,6 +26,7 @@ import trio
 
 from actors.outside import Outside
 from actors.store import opening, transactions
+from actors.store.register import Register
 from actors.store.rows import (
     TERMINAL,
     BroadcastRow,
@@ -111,6 +112,7 @@ class SqliteStore:
         self._lock = trio.Lock()
         self._closed = False
         self.trail = Trail(self._lone, self._whole)
+        self.register = Register(self._lone, self._whole)
 
     async def close(self) -> None:
         """Bring the log into the file and give it free; later calls raise StoreBroken."""
@@ -151,7 +153,8 @@ class SqliteStore:
         return await self._whole(claiming)
 
     async def submitting(self, bodies: list[tuple[str, bytes]], epoch: str) -> set[str]:
-        return await self._whole(partial(transactions.submitting, dict(bodies), epoch))
+        work = partial(transactions.submitting, dict(bodies), epoch, self._now())
+        return await self._whole(work)
 
     async def settle(self, now: Instant, results: list[Settled]) -> None:
         await self._write("settle", [_settling(row, now) for row in results])

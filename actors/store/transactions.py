@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 
 from actors.store.rows import (
     SCOPES,
+    AddressRow,
     AlarmRow,
     BoughtRow,
     BroadcastRow,
@@ -46,13 +47,14 @@ Row: TypeAlias = Any  # a tuple; what its columns hold, the schema says
 Work = Callable[[Connection], Coroutine[object, None, T]]
 OfCustomer = (
     JournalRow | SnapshotRow | AlarmRow | OutboxRow | DedupeRow | QuarantineRow | HoldRow | TellRow
-    | BoughtRow | BuyerRow
+    | BoughtRow | BuyerRow | AddressRow
 )  # fmt: skip
 
 # What goes with an erased customer. The journal is counted before it goes.
 ERASURES = (
     "erase_totals", "erase_journal", "erase_snapshots", "clear_alarm", "erase_quarantine",
     "release", "erase_tells", "erase_bought", "delete_buyer", "erase_outbox",
+    "erase_address",
 )  # fmt: skip
 
 
@@ -161,6 +163,7 @@ def _books(commit: Commit) -> list[Write]:
         ("add_spent", [asdict(row) for row in commit.spent]),
         ("add_rating", [asdict(row) for row in commit.ratings]),
         ("unsuppress", [{"address": address} for address in commit.freed]),
+        ("set_address", [bound(row) for row in commit.addresses]),
         ("suppress", [_ranked(row) for row in commit.suppressions]),
     ]
 
@@ -263,16 +266,20 @@ async def claim(
 
 
 def _claimed(row: Row) -> ClaimedRow:
-    mail_id, customer_id, lane, domain, due, not_after, attempts, mail, packed = row
+    mail_id, customer_id, lane, domain, due, not_after, attempts, mail, packed, doubted_at = row
     body = None if packed is None else zlib.decompress(packed)
-    return ClaimedRow(mail_id, customer_id, lane, domain, due, not_after, attempts, mail, body)
+    return ClaimedRow(
+        mail_id, customer_id, lane, domain, due, not_after, attempts, mail, body, doubted_at
+    )
 
 
-async def submitting(bodies: dict[str, bytes], epoch: str, db: Connection) -> set[str]:
+async def submitting(
+    bodies: dict[str, bytes], epoch: str, now: Instant, db: Connection
+) -> set[str]:
     found = await rows_for("leased", [*bodies], db)
     leased = {mail_id: arrival for mail_id, arrival, by in found if by == epoch}
     packed = [
-        {"arrival": arrival, "body": zlib.compress(bodies[mail_id], 1)}
+        {"arrival": arrival, "body": zlib.compress(bodies[mail_id], 1), "now": now}
         for mail_id, arrival in leased.items()
     ]
     await write([("set_submitting", packed), ("set_body", packed)], db)

@@ -32,7 +32,7 @@ from ecrm.delivery.answers import Response
 from ecrm.delivery.providers import Provider, Submission
 from ecrm.errors import EcrmError, Misconfigured, Rejected
 from ecrm.mail import Mail
-from ecrm.moment import Instant
+from ecrm.moment import Duration, Instant, seconds
 
 # Real seconds for one POST, from the connection to the end of the answer. Providers answer within
 # one; a longer wait only keeps a connection from the other mails.
@@ -96,8 +96,9 @@ class HttpTransport:
         self.name = settings.provider
         # Mail by mail, so that a POST that hangs keeps no other from going.
         self.lines, self.lot = poster.connections, 1
-        # Within this time a mail can be posted again without a second one coming of it.
-        self.repeatable = self.provider.key_lasts
+        # A repetition must have arrived while the provider knows the key: the first post may have
+        # been heard as soon as it began, this one when its patience ends.
+        self.repeatable = Duration(max(0, self.provider.key_lasts - seconds(int(PATIENCE))))
         self._token = settings.token
         self._poster = poster
         self._outside = outside

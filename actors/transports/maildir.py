@@ -16,12 +16,15 @@ from ecrm import moment
 from ecrm.delivery import message
 from ecrm.errors import Misconfigured, Rejected
 from ecrm.mail import Mail
+from ecrm.moment import Duration
 
 
 class Maildir:
     name = "maildir"
     lines = 2
     lot = 64
+    # A file of the same name; and `took` knows anyway.
+    repeatable = Duration(0)
 
     def __init__(self, folder: Path, outside: Outside) -> None:
         """Make the folders. Raises `Misconfigured` where that cannot be done."""

@@ -22,6 +22,9 @@ from ecrm.errors import Undelivered
 # Seconds for a certificate, or for saying yes to a subscription.
 PATIENCE: Final = 10.0
 
+# Seconds for a goodbye to the connections that are kept; they are only closed, nothing is sent.
+CLOSE_WITHIN: Final = 5.0
+
 
 @asynccontextmanager
 async def open_transport(
@@ -34,7 +37,11 @@ async def open_transport(
                 yield smtp
         case "http":
             adapter = AsksAdapter(endpoint_of(settings.http))
-            yield HttpTransport(settings.http, adapter, outside, clock.now)
+            try:
+                yield HttpTransport(settings.http, adapter, outside, clock.now)
+            finally:
+                with trio.move_on_after(CLOSE_WITHIN, shield=True):
+                    await adapter.aclose()
         case _:
             yield Maildir(settings.maildir, outside)
 

@@ -45,11 +45,15 @@ class Handed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Transport(Protocol):
-    """`lines` lots of `lot` mails are handed over at a time."""
+    """`lines` lots of `lot` mails are handed over at a time. For so long as `repeatable` after its
+    first time a mail may be handed over again and no second one comes of it (delivery §1.5); 0
+    where one might.
+    """
 
     name: str
     lines: int
     lot: int
+    repeatable: Duration
 
     async def send(self, letters: list[Letter]) -> list[Handed]:
         """Hand over; one answer per letter. Never raises for what happens to a letter."""

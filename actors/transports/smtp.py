@@ -29,6 +29,7 @@ from ecrm.delivery.smtp import Envelope, Refusal, Reply
 from ecrm.delivery.verdict import Stage
 from ecrm.errors import Misconfigured, Rejected
 from ecrm.mail import Mail
+from ecrm.moment import Duration
 
 # `required`: STARTTLS or nothing. `implicit`: TLS from the first byte (port 465). `opportunistic`:
 # STARTTLS where it is offered, and without credentials any certificate will do, since no encryption
@@ -92,6 +93,8 @@ class Smtp:
     name = "smtp"
     # What a crash leaves in the middle, against two commits for so many mails.
     lot = 16
+    # SMTP knows no key by which a mail could be told from its repetition.
+    repeatable = Duration(0)
 
     def __init__(self, settings: SmtpSettings, dial: Dial) -> None:
         self.settings = settings

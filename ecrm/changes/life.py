@@ -19,7 +19,7 @@ from ecrm.state import (
 )
 
 # What a mail may end as without having been read: it then weighs nothing on the person.
-UNSENT: Final = frozenset({"cancelled", "expired", "suppressed", "dead"})
+UNSENT: Final = frozenset({"cancelled", "expired", "suppressed", "dead", "stale"})
 
 # The purpose under which opens may be seen one by one (delivery §2.4).
 OPEN_TRACKING: Final = "open_tracking"

@@ -45,6 +45,8 @@ def awaits(state: State, fact: facts.Awaits) -> Changes:
     if enrolment is None:
         return {}
     moved = replace(enrolment, step=fact.step, due=fact.due)
+    if fact.step != enrolment.step:
+        moved = replace(moved, again=0)
     return {
         "enrolments": {**state.enrolments, fact.key: moved},
         "timers": {**state.timers, fact.key: fact.due},
@@ -75,6 +77,8 @@ def requested(state: State, fact: facts.MailRequested) -> Changes:
         mail_class=mail.mail_class,
         refs=fact.refs,
         to=mail.to,
+        stay=state.enrolments.get(fact.key) if mail.fresh_until is not None else None,
+        digest=mail.values.digest,
     )
     changes: Changes = {"waiting": {**state.waiting, mail.mail_id: waiting}}
     if mail.mail_class == "marketing":
@@ -82,6 +86,21 @@ def requested(state: State, fact: facts.MailRequested) -> Changes:
         kept = tuple(p for p in state.pressed if p.at > horizon)
         changes["pressed"] = (*kept, Pressed(mail_id=mail.mail_id, at=mail.at))
     return changes
+
+
+def reconsidered(state: State, fact: facts.Reconsidered) -> Changes:
+    return {
+        "enrolments": {**state.enrolments, fact.key: fact.stay},
+        "timers": {**state.timers, fact.key: state.now},
+    }
+
+
+def retracted(state: State, fact: facts.MailRetracted) -> Changes:
+    """What became pointless is not decided again."""
+    waiting = state.waiting.get(fact.mail_id)
+    if waiting is None or waiting.stay is None:
+        return {}
+    return {"waiting": {**state.waiting, fact.mail_id: replace(waiting, stay=None)}}
 
 
 def deferred(state: State, fact: facts.MailDeferred) -> Changes:

@@ -24,13 +24,24 @@ _WAITS: Final[dict[Lane, tuple[int, ...]]] = {
 # nuisance, a receipt never is a loss; with marketing it is the other way round.
 RETRIED_IN_DOUBT: Final[frozenset[int]] = frozenset((0, 1))
 
+# Marketing's own waits are longer than some keys live (Brevo: 15 minutes).
+_REPEATS: Final = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR)
+
 
 def next_attempt(
     lane: Lane, attempts: int, mail_id: str, now: Instant, not_after: Instant
 ) -> Instant | None:
     """When to try again after `attempts` failed ones, or None: there is no sense in it any more."""
-    waits = _WAITS[lane]
-    wait = waits[min(attempts, len(waits)) - 1]
-    share = int.from_bytes(blake2b(mail_id.encode(), digest_size=2).digest()) / 0xFFFF
-    at = Instant(now + wait + int(wait * 0.1 * share))
+    at = _after(_WAITS[lane], attempts, mail_id, now)
     return at if at <= not_after else None
+
+
+def repeat_at(attempts: int, mail_id: str, now: Instant) -> Instant:
+    """When a mail that may have been taken is handed over again under its key (delivery §1.5)."""
+    return _after(_REPEATS, attempts, mail_id, now)
+
+
+def _after(waits: tuple[int, ...], attempts: int, mail_id: str, now: Instant) -> Instant:
+    wait = waits[min(max(1, attempts), len(waits)) - 1]
+    share = int.from_bytes(blake2b(mail_id.encode(), digest_size=2).digest()) / 0xFFFF
+    return Instant(now + wait + int(wait * 0.1 * share))

@@ -14,7 +14,7 @@ from ecrm.delays import Latest, after, earliest, latest
 from ecrm.mail import MARKETING
 from ecrm.moment import Duration, days, hours, minutes
 from ecrm.offers import Offer
-from ecrm.programme import again, mail, on, programme, skip, variant
+from ecrm.programme import again, mail, on, programme, recompute, variant
 
 SOMETHING_LEFT = "cart.lines > 0"
 # Kept apart from the wording for everyone else: why they left (R17).
@@ -46,7 +46,8 @@ cart = programme(
                 after(hours(1), since="Product Added"),
             ),
             when=SOMETHING_LEFT,
-            late=skip(after=hours(2)),
+            # Never later than three hours (R13), and with the cart as it is by then.
+            late=recompute(after=minutes(30), skip=hours(2)),
             variants=CAUSES,
             shows=("cart",),
             by_night=True,
@@ -56,7 +57,8 @@ cart = programme(
             kind="k08",
             after=quiet_for(days(2)),
             when=SOMETHING_LEFT,
-            late=skip(after=days(2)),
+            # A coupon of the day is worth nothing the day after: another one is made.
+            late=recompute(after=hours(2), skip=days(2)),
             offer=Offer(percent=10),
             variants=CAUSES,
             shows=("cart",),
@@ -67,7 +69,7 @@ cart = programme(
             after=quiet_for(days(5)),
             when=SOMETHING_LEFT,
             # The two before it fill the week's cap: a week after the first there is room again.
-            late=skip(after=days(3)),
+            late=recompute(after=hours(2), skip=days(3)),
             shows=("cart",),
         ),
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ecrm.delays import gathered
 from ecrm.mail import NOTIFICATION
 from ecrm.moment import days
-from ecrm.programme import mail, on, programme, skip
+from ecrm.programme import mail, merge, on, programme
 
 digest = programme(
     "digest",
@@ -24,7 +24,8 @@ digest = programme(
             kind="k40",
             after=gathered("08:00"),
             when="digest.notices > 0",
-            late=skip(after=days(2)),
+            # One that still waits when the next is made goes in it.
+            late=merge(skip=days(2)),
         ),
     ),
 )

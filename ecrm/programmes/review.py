@@ -9,10 +9,11 @@ from __future__ import annotations
 from ecrm.delays import after
 from ecrm.mail import MARKETING
 from ecrm.moment import days
-from ecrm.programme import mail, on, programme, skip
+from ecrm.programme import mail, merge, on, programme
 
 UNANSWERED = "order.reviewable > 0 and not order.reviewed and not order.undelivered"
-SOON_ENOUGH = skip(after=days(7))
+# Two of these at once would be one too many.
+SOON_ENOUGH = merge(skip=days(7))
 
 review = programme(
     "review",

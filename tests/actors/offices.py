@@ -49,6 +49,7 @@ class Post:
     """A transport. `verdicts` are given in turn, mail by mail; it accepts what has none left."""
 
     name = "post"
+    repeatable = 0
 
     def __init__(self, clock, store, *, remembers=True, lines=1, lot=64):
         self.clock, self.store, self.remembers = clock, store, remembers

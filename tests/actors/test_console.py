@@ -311,6 +311,23 @@ async def left_a_cart(port):
         ("queue", {"op": "queue"}),
         ("queue queued", {"op": "queue", "state": "queued"}),
         ("queue queued c42", {"op": "queue", "state": "queued", "customer": "c42"}),
+        ("queue c42", {"op": "queue", "customer": "c42"}),
+        ("customers", {"op": "customers"}),
+        ("customers zo", {"op": "customers", "search": "zo"}),
+        ("customers zo zoe", {"op": "customers", "search": "zo", "after": "zoe"}),
+        ("mail m1", {"op": "mail", "mail": "m1"}),
+        ("pause all", {"op": "pause", "reason": ""}),
+        ("pause all wrong prices", {"op": "pause", "reason": "wrong prices"}),
+        (
+            "pause transport smtp",
+            {"op": "pause", "scope": "transport", "name": "smtp", "reason": ""},
+        ),
+        ("drain a new machine", {"op": "drain", "reason": "a new machine"}),
+        ("cancel-mail m1 why not", {"op": "cancel-mail", "mail": "m1", "reason": "why not"}),
+        ("quarantine", {"op": "quarantine"}),
+        ("quarantine 7", {"op": "quarantine", "number": 7}),
+        ("release c42", {"op": "release", "customer": "c42"}),
+        ("operations", {"op": "operations"}),
         ("clock", {"op": "clock"}),
         ("clock advance 15d", {"op": "clock", "advance": "15d"}),
         ("clock advance 1d 12h", {"op": "clock", "advance": "1d12h"}),
@@ -324,7 +341,8 @@ def test_what_is_typed_is_what_is_asked(typed, request_):
     "typed",
     [
         "", "sing", "status now", "inspect", "inspect a b", "journal", "timers",
-        "queue queued c42 more", "clock back 3h", "clock advance", "inspect 'c42",
+        "queue queued c42 more", "queue c42 c43", "pause", "pause lane", "quarantine x", "release",
+        "customers a b c", "clock back 3h", "clock advance", "inspect 'c42",
     ],
 )  # fmt: skip
 def test_what_is_mistyped_is_answered_in_one_line(typed):
@@ -363,6 +381,26 @@ async def test_what_people_are_called_is_shown_as_it_is(autojump_clock, world):
     await shop.knows("mallory", firstName="[/red] [bold]:smile: [link=x]")
     text = shown((await world.ask("inspect", customer="mallory"))["result"])
     assert "[/red] [bold]:smile: [link=x]" in text
+
+
+def test_a_narrow_terminal_breaks_no_id_of_a_mail():
+    mail_id = "01890a5d-ac96-774b-bcce-b302099a8057"
+    row = {
+        "mail": mail_id,
+        "customer": "c" * 40,
+        "state": "accepted_unknown",
+        "response": "x " * 60,
+    }
+    out = io.StringIO()
+    terminal.show({"mails": [row]}, Console(file=out, width=80))
+    assert mail_id in out.getvalue()
+
+
+def test_a_long_text_is_shown_as_it_is():
+    message = f"Subject: [bold]x[/bold]\n\n{'y' * 300}\nend"
+    out = io.StringIO()
+    terminal.show({"state": "accepted", "message": message}, Console(file=out, width=80))
+    assert message in out.getvalue()
 
 
 def test_an_answer_with_nothing_in_it_is_shown_too():

@@ -16,9 +16,9 @@ from actors.clock import TrioClock
 from actors.outside import open_outside
 from actors.store.memory import MemoryStore
 from actors.transports.maildir import Maildir
-from actors.transports.port import Letter
+from actors.transports.port import Handed, Letter
 from ecrm.delivery.limiter import Limit, limit
-from ecrm.moment import DAY, HOUR, MINUTE, SECOND, Instant
+from ecrm.moment import DAY, HOUR, MINUTE, SECOND, Instant, seconds
 from proto import envelope, events
 from tests.actors.house import START, House, a_mail
 from tests.actors.offices import Office, Post
@@ -225,6 +225,56 @@ async def test_what_a_verdict_means_depends_on_the_lane(
     await office.queue(a_mail("m1", lane=lane))
     await office.works(DAY)
     assert (office.states(), len(office.post.handed)) == ({"m1": state}, tries)
+
+
+@pytest.mark.parametrize("lane", [2, 3])
+async def test_marketing_in_doubt_is_repeated_while_its_key_is_known_and_never_after(
+    autojump_clock, office, lane
+):
+    office.post.repeatable = 15 * MINUTE
+    office.post.verdicts["m1"] = ["in_doubt"] * 9
+    office.post.verdicts["m2"] = ["in_doubt"]
+    await office.queue(a_mail("m1", lane=lane), a_mail("m2", lane=lane))
+    await office.works(DAY)
+    assert office.states() == {"m1": "accepted_unknown", "m2": "accepted"}
+    times = [at for mail_id, at in office.post.handed if mail_id == "m1"]
+    # After a minute and after five more; another quarter of an hour would be past the key.
+    assert [at // MINUTE for at in times] == [0, 1, 6]
+    assert set(office.post.bodies) == {b"m1, edition 1", b"m2, edition 2"}
+
+
+async def test_a_key_is_not_outlived_by_waiting_for_anything_else(autojump_clock, office):
+    refused = Handed("", "retry", "429 later", "http", 429, "", retry_after=seconds(600))
+    office.post.repeatable = 15 * MINUTE
+    office.post.verdicts["m1"] = ["in_doubt", refused, refused]
+    await office.queue(a_mail("m1", lane=2))
+    await office.works(DAY)
+    assert office.states() == {"m1": "accepted_unknown"}
+    assert max(office.times()) <= 15 * MINUTE
+
+
+async def test_a_mail_that_may_have_been_taken_is_not_said_to_be_expired(autojump_clock, office):
+    office.post.repeatable = DAY
+    office.post.verdicts["m1"] = ["in_doubt"] * 9
+    await office.queue(a_mail("m1", lane=2, not_after=Instant(START + 5 * MINUTE)))
+    await office.works(DAY)
+    assert office.states() == {"m1": "accepted_unknown"}
+    assert max(office.times()) <= 5 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("asleep", "state", "tries"), [(10 * MINUTE, "accepted", 1), (HOUR, "accepted_unknown", 0)]
+)
+async def test_after_a_crash_marketing_is_repeated_while_its_key_is_known(
+    autojump_clock, asleep, state, tries
+):
+    office = Office(remembers=False)
+    office.post.repeatable = 15 * MINUTE
+    await _interrupted(office, [a_mail("m1", lane=2)], submitted=True)
+    await trio.sleep(asleep / 1_000)
+    await office.works()
+    assert (len(office.post.handed), office.states()) == (tries, {"m1": state})
+    assert set(office.post.bodies) <= {b"as the former built it"}
 
 
 async def test_a_mail_whose_template_fails_is_dead_and_said_aloud_and_the_others_go(

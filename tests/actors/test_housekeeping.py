@@ -8,8 +8,8 @@ import trio
 from actors.clock import TrioClock
 from actors.housekeeping import AT_ONCE, Housekeeping
 from actors.store.memory import MemoryStore
-from actors.store.port import Commit, DedupeRow
-from ecrm.moment import DAY, Instant
+from actors.store.port import Commit, DedupeRow, OutboxRow, Settled
+from ecrm.moment import DAY, Instant, days
 from tests.actors.house import START
 
 
@@ -71,6 +71,27 @@ async def test_a_great_many_are_forgotten_in_parts_so_that_no_commit_waits_long(
         assert len(store._dedupe) == 1
         await clock.settled()
         assert len(store._dedupe) == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_mail_is_forgotten_when_it_ended_as_long_ago_as_is_said(
+    autojump_clock, clock, store
+):
+    mail = OutboxRow(
+        "m1", "ana", "k07", "cart", "reminder", 2, "a.example", START, START, START, b""
+    )
+    await store.commit(Commit(outbox=[mail]))
+    await store.settle(START, [Settled("m1", "accepted")])
+    await store.commit(Commit(reported=["m1"]))
+    keeping = Housekeeping(store, clock, days(60))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeping.run)
+        await trio.sleep(60 * DAY / 1_000)
+        await clock.settled()
+        assert await store.mail("m1") == b""
+        await trio.sleep(DAY / 1_000)
+        await clock.settled()
+        assert await store.mail("m1") is None
         nursery.cancel_scope.cancel()
 
 

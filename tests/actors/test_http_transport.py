@@ -224,7 +224,7 @@ async def test_nobody_can_tell_what_an_earlier_life_posted(transport):
 
 
 @pytest.mark.parametrize(
-    ("provider", "repeatable"), [("brevo", minutes(15)), ("postmark", 0), ("generic", 0)]
+    ("provider", "repeatable"), [("brevo", minutes(14)), ("postmark", 0), ("generic", 0)]
 )
 async def test_a_transport_tells_how_long_a_mail_can_be_posted_again(fake, provider, repeatable):
     async with open_transport(fake, provider) as transport:

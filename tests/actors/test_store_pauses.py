@@ -113,3 +113,26 @@ async def test_its_outcome_is_reported_again(store):
     await claimed(store)
     await store.settle(NOW, [Settled("m1", "accepted", "250 ok", NOW, 1)])
     assert [(one.mail_id, one.state) for one in await store.unreported(10)] == [("m1", "accepted")]
+
+
+async def test_since_when_a_mail_is_in_doubt_is_kept_with_it(store):
+    await store.commit(Commit(outbox=[row("m1"), row("m2")]))
+    await claimed(store)
+    await store.submitting([("m1", b"body")], "boot")
+    await store.settle(NOW, [Settled("m1", "queued", "?", NOW + 5, 1, doubted_at=NOW - 9)])
+    await store.settle(NOW, [Settled("m2", "queued", "later", NOW + 5, 1)])
+    rows = await store.claim(NOW + 5, "boot", 10, LANES, NOBODY)
+    assert [(one.mail_id, one.doubted_at) for one in rows] == [("m1", NOW - 9), ("m2", None)]
+    # The first time counts, for it is then that the key was used.
+    await store.settle(NOW, [Settled("m1", "queued", "?", NOW + 9, 2, doubted_at=NOW + 5)])
+    await store.settle(NOW, [Settled("m2", "queued", "later", NOW + 99, 2)])
+    (again,) = await store.claim(NOW + 9, "boot", 10, LANES, NOBODY)
+    assert again.doubted_at == NOW - 9
+
+
+async def test_what_a_crash_leaves_half_handed_over_is_in_doubt_since_it_was(store):
+    await store.commit(Commit(outbox=[row("m1"), row("m2")]))
+    await claimed(store)
+    await store.submitting([("m1", b"body")], "boot")
+    (left,) = await store.reclaim("next boot")
+    assert (left.mail_id, left.doubted_at) == ("m1", NOW)

@@ -65,8 +65,9 @@ def test_a_reminder_is_not_held_back_by_the_night():
 def test_a_reminder_does_not_leave_after_the_date():
     life = reader().tell(fitting("2026-06-10 15:30")).sleeps(days(30))
     assert life.wall(life.sent[0].not_after) == "2026-06-10 03:30"
+    # Decided at its very deadline, it has a little time to go.
     near = reader().tell(fitting("2026-06-01 22:00"))
-    assert near.wall(near.sent[0].not_after) == "2026-06-01 10:00"
+    assert near.wall(near.sent[0].not_after) == "2026-06-01 10:15"
 
 
 def test_a_date_in_twelve_hours_is_reminded_of_at_once():
@@ -283,9 +284,21 @@ def test_a_digest_has_all_that_was_gathered_oldest_first_and_once():
     life = prefers(reader(), comment="daily")
     for author in ("Ana", "Bob"):
         life.tell(commented(author)).sleeps(hours(1))
-    life.sleeps(days(1)).tell(commented("Cleo")).sleeps(days(5))
+    life.sleeps(days(1)).reports("accepted").tell(commented("Cleo")).sleeps(days(5))
     gathered = [[one.author for one in mail.values.digest.comments] for mail in life.sent]
     assert gathered == [["Ana", "Bob"], ["Cleo"]]
+
+
+def test_a_digest_that_still_waits_is_taken_back_and_told_in_the_next():
+    life = prefers(reader(), comment="daily").tell(commented("Ana")).sleeps(days(1))
+    life.tell(commented("Bob")).sleeps(days(1))
+    gathered = [[one.author for one in mail.values.digest.comments] for mail in life.sent]
+    assert gathered == [["Ana"], ["Ana", "Bob"]]
+    (taken_back,) = life.of(facts.MailRetracted)
+    assert (taken_back.mail_id, taken_back.because) == (
+        life.sent[0].mail_id,
+        "merged into k40 digest",
+    )
 
 
 def test_there_is_no_digest_of_nothing():

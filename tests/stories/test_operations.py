@@ -102,16 +102,16 @@ async def test_a_mail_that_came_too_late_gets_another_chance(autojump_clock, wor
     shop = await world.shop()
     await shop.knows("zoe")
     await asked(world, "pause")
-    await shop.adds("zoe", "tea")
-    await world.until("2026-03-03 23:00")
+    await shop.pays("zoe", "o1", "tea")
+    await world.until("2026-03-05 23:00")
     await asked(world, "resume")
-    await world.until("2026-03-03 23:01")
+    await world.until("2026-03-05 23:01")
     (late,) = (await asked(world, "queue", state="expired"))["mails"]
-    assert late["kind"] == "k07"
+    assert late["kind"] == "k11"
     again = await asked(world, "requeue", mail=late["mail"])
-    assert again["until"] == "2026-03-04T22:01:00Z"
-    await world.until("2026-03-03 23:02")
-    assert world.kinds("zoe", "k07") == [("k07", "2026-03-02 11:00")]
+    assert again["until"] == "2026-03-08T22:01:00Z"
+    await world.until("2026-03-05 23:02")
+    assert world.kinds("zoe", "k11") == [("k11", "2026-03-02 10:00")]
     assert "only a mail that is dead or expired" in await refused(
         world, "requeue", mail=late["mail"]
     )
