@@ -4,9 +4,6 @@ Postfix's smtp-sink, which can be told to misbehave and is fast enough to measur
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import ssl
 from contextlib import asynccontextmanager, contextmanager
 
@@ -19,9 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from actors.transports.port import Letter
 from actors.transports.smtp import SmtpSettings, open_smtp
 from tests.actors.house import a_mail
-
-SINK = shutil.which("smtp-sink") or shutil.which("/usr/sbin/smtp-sink")
-needs_sink = pytest.mark.skipif(SINK is None, reason="smtp-sink is not here (install postfix)")
+from tests.post.ports import free_port, needs_sink, open_sink
 
 BODY = b"Subject: Merci\r\n\r\n.Bonjour\r\n" + b"x" * 70 + b"\r\n"
 
@@ -65,11 +60,6 @@ class Encrypted(Controller):
         )
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def authority():
     return trustme.CA()
@@ -93,31 +83,9 @@ def aiosmtpd(authority, tmp_path, **more):
 
 @asynccontextmanager
 async def sink(*options):
-    """A running smtp-sink, and where it listens."""
-    port = free_port()
-    # It does not like to be root.
-    somebody = ["-u", "nobody"] if os.getuid() == 0 else []
-    command = [SINK, *somebody, *options, f"127.0.0.1:{port}", "100"]
-    async with trio.open_nursery() as nursery:
-        await nursery.start(trio.run_process, command)
-        try:
-            await listening(port)
-            yield SmtpSettings("127.0.0.1", port, tls="none", connections=2)
-        finally:
-            nursery.cancel_scope.cancel()
-
-
-async def listening(port):
-    """Another process tells nobody when it is ready but those who knock."""
-    with trio.fail_after(5):
-        while True:
-            try:
-                stream = await trio.open_tcp_stream("127.0.0.1", port)
-            except OSError:
-                await trio.sleep(0.01)
-            else:
-                await stream.aclose()
-                return
+    """A running smtp-sink, and how to reach it."""
+    async with open_sink(*options) as port:
+        yield SmtpSettings("127.0.0.1", port, tls="none", connections=2)
 
 
 def letters(count, to="ana@customers.example"):

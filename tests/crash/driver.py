@@ -12,8 +12,6 @@ what it had let out has left, and kills itself, as suddenly as any kill -9.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -30,49 +28,11 @@ from actors.store.sqlite import open_store
 from ecrm.delivery.limiter import limit
 from ecrm.delivery.policy import Policy
 from ecrm.moment import Instant
+from tests.crash.mortal import mortal
 
 SECRET, OPERATOR = "sk_crash", "ok_crash"
 # The same in every life: the links are part of what is compared.
 LINK_KEY = b"links of a crash test lead nowhere"[:32]
-
-
-class Mortal:
-    """A store whose process dies at a named moment."""
-
-    def __init__(self, store, step, left):
-        self._store = store
-        self._step = step
-        self._left = left
-
-    def __getattr__(self, name):
-        call = getattr(self._store, name)
-        if name != self._step[1:]:
-            return call
-
-        async def mortal(*args):
-            if name == "commit" and not args[0].dedupe:
-                return await call(*args)
-            self._left -= 1
-            if self._step[0] == "-" and not self._left:
-                await self._die()
-            result = await call(*args)
-            if not self._left:
-                await self._die()
-            return result
-
-        return mortal
-
-    async def _die(self):
-        # Too early an answer would be out by then.
-        await trio.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def mortal(store, step):
-    if not step:
-        return store
-    name, _, count = step.partition(":")
-    return Mortal(store, name, int(count))
 
 
 def configured(folder):
