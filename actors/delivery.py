@@ -17,6 +17,7 @@ all others up never holds up a code.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -176,13 +177,16 @@ class Delivery:
         """Those that go, and what becomes of the others; who goes has its tokens."""
         mails = {row.mail_id: mail.decode(row.mail) for row in rows}
         unwanted = await self._suppressed(mails)
-        going, settled = [], []
+        going, settled, waiting = [], [], Counter[str]()
         for row in rows:
             wanted = mails[row.mail_id]
             back = self._settling.kept_back(row, wanted, unwanted.get(row.mail_id, ""), now)
             if back is not None:
                 settled.append(back)
-            elif (due := self.gate.wait_of(row.domain, wanted.lane, now)) is not None:
+            elif (
+                due := self.gate.wait_of(row.domain, wanted.lane, now, waiting[row.domain])
+            ) is not None:
+                waiting[row.domain] += 1
                 settled.append(port.Settled(row.mail_id, "queued", "its rate", due, row.attempts))
             else:
                 self.gate.enter(row.domain, wanted.lane, now)

@@ -21,13 +21,15 @@ from ecrm.delivery.destinations import Destinations, slower, tightest
 from ecrm.delivery.limiter import Limit, Limiter
 from ecrm.delivery.policy import Policy
 from ecrm.mail import Lane
-from ecrm.moment import NEVER, Duration, Instant
+from ecrm.moment import NEVER, Duration, Instant, minutes
 
 OWED: Final[tuple[Lane, ...]] = (0, 1)
 OPTIONAL: Final[tuple[Lane, ...]] = (2, 3)
 LANES: Final[tuple[Lane, ...]] = OWED + OPTIONAL
 # The name of all destinations together: the server that takes our mails for all of them.
 EVERYWHERE: Final = "*"
+# After at most so long a mail that waits for its domain is looked at again.
+LOOK: Final = minutes(5)
 
 
 class Gate:
@@ -90,8 +92,10 @@ class Gate:
         """The programmes that an operator has stopped."""
         return frozenset(name for scope, name in self.pauses if scope == "programme")
 
-    def wait_of(self, domain: str, lane: Lane, now: Instant) -> Instant | None:
-        """When a mail that was claimed may go, where it may not go with those that are going."""
+    def wait_of(self, domain: str, lane: Lane, now: Instant, behind: int = 0) -> Instant | None:
+        """When a mail that was claimed may go, where it may not go with those that are going; it is
+        `behind` so many others to the same domain, so that one token does not wake all of them.
+        """
         most = self.policy.connections
         if any(self._in_hand[name] >= most[name] for name in _named(domain, most)):
             # As soon as one of those is over; until then the domain is passed over.
@@ -100,7 +104,11 @@ class Gate:
             return self._tomorrow(now)
         for name, limit in tightest(self._buckets(domain, now)):
             if not self.limiter.available(name, limit, lane, now):
-                return self.limiter.next_at(name, limit, lane, now)
+                free = self.limiter.next_at(name, limit, lane, now)
+                # A destination may recover: nobody is put off by what it asks now for long.
+                return min(
+                    Instant(free + behind * limit.interval // 1_000), max(free, Instant(now + LOOK))
+                )
         return None
 
     def enter(self, domain: str, lane: Lane, now: Instant) -> None:
