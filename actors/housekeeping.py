@@ -20,7 +20,7 @@ AT_ONCE: Final = 5_000
 # Their links and hits go with them: each costs more than an id.
 MAILS_AT_ONCE: Final = 500
 # What links in mails, complaints and an audit need.
-KEPT: Final = days(90)
+KEPT: Final = days(366)
 
 Prune = Callable[[Instant, int], Awaitable[int]]
 

@@ -428,7 +428,7 @@ def test_a_file_that_cannot_be_read_is_one_line_that_names_it(tmp_path):
 
 
 def test_ended_mails_are_kept_as_long_as_is_said_and_links_in_them_work(load):
-    assert load().kept == days(90)
+    assert load().kept == days(366)
     assert load('[delivery]\nkeep = "400d"').kept == days(400)
     with pytest.raises(Misconfigured, match="at least 60d"):
         load('[delivery]\nkeep = "30d"')

@@ -165,8 +165,8 @@ async def test_where_it_is_not_known_whose_mail_it_was_the_page_says_what_to_do(
     assert "mailto:bonjour@boutique.example?subject=Unsubscribe%20me" in text
 
 
-async def test_years_later_a_mail_still_unsubscribes(world, autojump_clock, letter):
-    await world.until("2031-03-09 12:00")
+async def test_a_year_later_a_mail_still_unsubscribes(world, autojump_clock, letter):
+    await world.until("2027-03-02 12:00")
     assert (await world.page(path("unsubscribe", letter), ONE_CLICK))[0] == 200
     assert await denials(world) == [("email_marketing", "one-click")]
 
