@@ -39,6 +39,8 @@ HELLO_WITHIN: Final = 10.0
 # The wire's own limit is answered in words; beyond this nobody is worth the memory.
 HARD_LIMIT: Final = 512 * 1024
 FRAMES_WAITING: Final = 4_096
+# RFC 6455 §7.4.1: how trio-websocket closes what exceeds the hard limit.
+TOO_LARGE: Final = 1009
 
 EVENTS_PATH: Final = "/v1/events"
 CONSOLE_PATH: Final = "/v1/console"
@@ -226,8 +228,10 @@ class Connection:
                 await self._hear()
                 if self._waiting > FRAMES_WAITING:
                     await self._caught_up()
-        except trio_websocket.ConnectionClosed:
+        except trio_websocket.ConnectionClosed as closed:
             if self._closing is None:
+                if closed.reason is not None and closed.reason.code == TOO_LARGE:
+                    await self.line.hear_out()
                 raise
         # The writer says the last words, and ends the line.
         await trio.sleep_forever()

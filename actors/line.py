@@ -25,6 +25,7 @@ from proto import session
 HELLO_BYTES: Final = 65_536
 PONG_WITHIN: Final = 10.0
 CLOSE_WITHIN: Final = 5.0
+PASSED_OVER: Final = 8 * 1024 * 1024
 
 
 class Ear(trio.abc.Stream):
@@ -124,6 +125,15 @@ class Line:
             self.nursery.cancel_scope.cancel()
         else:
             self._pinging = False
+
+    async def hear_out(self) -> None:
+        """Pass over the rest of what is too large, a part of it: a socket that is closed with
+        something unread takes back what was said last, which is why it is closed.
+        """
+        passed = 0
+        with trio.move_on_after(1.0):
+            while passed < PASSED_OVER and (data := await self.ear.receive_some(65_536)):
+                passed += len(data)
 
     def close_by(self, seconds: float) -> None:
         """Whatever is still going on here then is cut off."""

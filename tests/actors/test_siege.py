@@ -101,7 +101,7 @@ async def test_an_honest_shop_is_answered_while_others_misbehave(tmp_path, monke
         assert len(rows) == 50
         lives = set(served.store._journal)
         assert all(one == "zoe" or one.startswith("visitor:") for one in lives)
-        assert served.store._quarantine == []
+        assert await served.store.quarantined(9) == []
 
 
 async def test_without_a_proof_nothing_of_a_person_is_touched(tmp_path):
