@@ -110,8 +110,10 @@ class Console:
                 await websocket.aclose(4401, "unauthorized")
             return
         while True:
-            answer = await self.answer(await websocket.get_message(), key_id)
-            await websocket.send_message(msgspec.json.encode(answer).decode())
+            frame = await websocket.get_message()
+            with line.speaking():
+                answer = await self.answer(frame, key_id)
+                await websocket.send_message(msgspec.json.encode(answer).decode())
 
     async def _welcome(self, line: Line) -> str:
         """The id of the operator's key; empty for anybody else."""

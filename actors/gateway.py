@@ -185,8 +185,7 @@ class Gateway:
             talking.add(connection.line)
         for line in self._lines - talking:
             if line.grant is not None and line.grant.key_id == key_id:
-                line.close_by(CLOSE_WITHIN)
-                line.nursery.start_soon(line.websocket.aclose, 4401, "this key was revoked")
+                line.put_out()
 
     def stop(self) -> None:
         """Tell everybody goodbye."""

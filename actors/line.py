@@ -11,6 +11,8 @@ there, and ends where its key is revoked. Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import trio
@@ -70,7 +72,18 @@ def peer_of(stream: trio.abc.Stream) -> str:
 class Line:
     """`nursery` is the line's own: it ends with it."""
 
-    __slots__ = ("_door", "_origin", "_pinging", "ear", "grant", "nursery", "visit", "websocket")
+    __slots__ = (
+        "_door",
+        "_origin",
+        "_out",
+        "_pinging",
+        "_speaking",
+        "ear",
+        "grant",
+        "nursery",
+        "visit",
+        "websocket",
+    )
 
     def __init__(
         self,
@@ -88,7 +101,7 @@ class Line:
         self.grant: session.Grant | None = None
         self._door = door
         self._origin = origin
-        self._pinging = False
+        self._pinging = self._speaking = self._out = False
 
     def admit(self, key: str) -> session.Grant | session.Turned | None:
         """Who this key is; from here on the line counts as that key's."""
@@ -125,6 +138,24 @@ class Line:
             self.nursery.cancel_scope.cancel()
         else:
             self._pinging = False
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """While inside, what was asked is being answered: the line is not put out before."""
+        self._speaking = True
+        try:
+            yield
+        finally:
+            self._speaking = False
+            if self._out:
+                self.put_out()
+
+    def put_out(self) -> None:
+        """The key was revoked."""
+        self._out = True
+        if not self._speaking:
+            self.close_by(CLOSE_WITHIN)
+            self.nursery.start_soon(self.websocket.aclose, 4401, "this key was revoked")
 
     async def hear_out(self) -> None:
         """Pass over the rest of what is too large, a part of it: a socket that is closed with
