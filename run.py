@@ -9,6 +9,7 @@
     run.py why MAIL                    why a mail went: event, rule, values
     run.py clean --rehearse            who would be struck off the list, under each definition
     run.py bounce [--to ADDRESS]       take in a message that came back, for a mail server's pipe
+    run.py keys add|list|revoke        make keys and take them away, at once
     run.py console -c COMMAND          ask the running service
 
 All take `--config ecrm.toml` and `--data DIR`; `--json` where there is something to read. Exit
@@ -26,7 +27,7 @@ from types import ModuleType
 from typing import Final
 
 from actors import logs, settings
-from actors.commands import bounce, bring, check, clean, console, preview, replay, serve, why
+from actors.commands import bounce, bring, check, clean, console, keys, preview, replay, serve, why
 from ecrm.errors import EcrmError, Misconfigured
 
 COMMANDS: Final[tuple[ModuleType, ...]] = (
@@ -38,6 +39,7 @@ COMMANDS: Final[tuple[ModuleType, ...]] = (
     why,
     clean,
     bounce,
+    keys,
     console,
 )
 

@@ -41,12 +41,16 @@ class Request(msgspec.Struct, frozen=True):
     state: port.OutboxState | None = None
     before: int | None = None
     limit: int | None = None
+    kind: str = ""
+    origins: tuple[str, ...] = ()
+    yes: bool = False
 
     @property
     def about(self) -> str:
         """Whom or what it is about, as the journal of operations names it."""
         scoped = f"{self.scope} {self.name}".rstrip() if self.op in ("pause", "resume") else ""
-        return self.customer or self.mail or scoped or self.advance
+        key = self.name if self.op.endswith("-key") else ""
+        return self.customer or self.mail or scoped or key or self.advance
 
 
 Op = Callable[[Request], Awaitable[Plain]]

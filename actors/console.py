@@ -9,20 +9,19 @@ done, with the id of the key that it was asked for with.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 import structlog
 import trio
-import trio_websocket
 
 from actors.asked import STATES, Op, Plain, Refused, Request
 from actors.census import Census
 from actors.clock import Clock, WarpClock
 from actors.delivery import Delivery
-from actors.gateway import CLOSE_WITHIN, HELLO_WITHIN
+from actors.gateway import HELLO_WITHIN
 from actors.ledger import SITE
+from actors.line import CLOSE_WITHIN, Line
 from actors.postroom import PostRoom
 from actors.returns import Returns
 from actors.slot import recover
@@ -34,7 +33,7 @@ from ecrm import explain, facts, moment
 from ecrm.errors import Held
 from ecrm.moment import CustomerId, Instant
 from ecrm.state import State
-from proto import session
+from proto import permissions, session
 
 log = structlog.get_logger()
 
@@ -54,6 +53,8 @@ NOTED: Final = frozenset(
         "unsuppress",
         "relearn",
         "clock",
+        "add-key",
+        "revoke-key",
     )
 )
 
@@ -71,7 +72,6 @@ class Console:
         postroom: PostRoom,
         census: Census,
         returns: Returns,
-        authenticate: Callable[[str], session.Grant | None],
     ) -> None:
         self._system = system
         self._store = store
@@ -80,7 +80,6 @@ class Console:
         self._postroom = postroom
         self._census = census
         self._returns = returns
-        self._authenticate = authenticate
         self._started = clock.now()
         self.ops: dict[str, Op] = {
             "status": self._status,
@@ -97,11 +96,12 @@ class Console:
             **Ward(system, store).ops,
         }
 
-    async def converse(self, websocket: trio_websocket.WebSocketConnection) -> None:
+    async def converse(self, line: Line) -> None:
         """Hold one operator's conversation to its end."""
+        websocket = line.websocket
         key_id = ""
         with trio.move_on_after(HELLO_WITHIN) as waiting:
-            key_id = await self._welcome(websocket)
+            key_id = await self._welcome(line)
         if waiting.cancelled_caught or not key_id:
             error = {"type": "error", "code": "unauthorized"}
             error["reason"] = "say hello with an operator key first"
@@ -110,21 +110,23 @@ class Console:
                 await websocket.aclose(4401, "unauthorized")
             return
         while True:
-            answer = await self.answer(await websocket.get_message(), key_id)
-            await websocket.send_message(msgspec.json.encode(answer).decode())
+            frame = await websocket.get_message()
+            with line.speaking():
+                answer = await self.answer(frame, key_id)
+                await websocket.send_message(msgspec.json.encode(answer).decode())
 
-    async def _welcome(self, websocket: trio_websocket.WebSocketConnection) -> str:
+    async def _welcome(self, line: Line) -> str:
         """The id of the operator's key; empty for anybody else."""
         try:
-            hello = _hello.decode(await websocket.get_message())
+            hello = _hello.decode(await line.websocket.get_message())
         except msgspec.MsgspecError:
             return ""
-        grant = self._authenticate(str(hello.get("key", "")))
-        if grant is None or grant.kind != "operator":
+        grant = line.admit(str(hello.get("key", "")))
+        if not isinstance(grant, session.Grant) or not permissions.RIGHTS[grant.kind].console:
             return ""
         now = moment.format_instant(self._clock.now())
         welcome = {"type": "welcome", "session": grant.key_id, "serverTime": now}
-        await websocket.send_message(msgspec.json.encode(welcome).decode())
+        await line.websocket.send_message(msgspec.json.encode(welcome).decode())
         return grant.key_id
 
     async def answer(self, frame: str | bytes, key_id: str = "") -> Plain:

@@ -1,9 +1,10 @@
 """The intake: the one bounded door of the turn loop.
 
-Bounded in count and in bytes, with a share for each customer, so that neither a flood nor one noisy
-customer can fill it for the others. A full intake refuses at once (`Busy`); it never makes the
-caller wait, who has pings to answer, and never drops. Words from inside the house (ticks, reports)
-are always taken: they are derived from rows, and there is at most one of a kind per row.
+Bounded in count and in bytes, with a share for each customer, and for all browsers together, so
+that neither a flood nor one noisy customer can fill it for the others. A full intake refuses at
+once (`Busy`); it never makes the caller wait, who has pings to answer, and never drops. Words from
+inside the house (ticks, reports) are always taken: they are derived from rows, and there is at most
+one of a kind per row.
 """
 
 from __future__ import annotations
@@ -24,12 +25,20 @@ from ecrm.moment import CustomerId, Duration
 MESSAGES: Final = 8_192
 BYTES: Final = 16 * 1024 * 1024
 SHARE: Final = 1_024
+# Of the intake, what pages may fill together: back ends find room, and wait behind no more than
+# that, whatever browsers do.
+PAGES_SHARE: Final = 4
 
 BATCH: Final = 256
 BATCH_BYTES: Final = 1024 * 1024
 # Of a batch, what is kept for words from inside while events wait too: a backlog of ticks then
 # drains behind live events, and still drains.
 INWARD_SHARE: Final = 64
+
+# Milliseconds that a sender is asked to wait: no sooner, so that it is not asked for nothing, and
+# no later, so that a pause is not taken for the end.
+SOONEST: Final = 100
+LATEST: Final = 10_000
 
 Outcome = Literal["taken", "repeated", "held", "invalid", "poisoned", "unknown"]
 
@@ -53,7 +62,7 @@ class Item(msgspec.Struct, gc=False):
     """A message on its way into a turn; `answered` hears its outcome, in the trio thread.
 
     `dedupe` is empty for what cannot come twice; `size` counts against the bytes of the intake;
-    `row_id` names the row that a word from inside stands for.
+    `row_id` names the row that a word from inside stands for; `page` says that a browser sent it.
     """
 
     customer_id: CustomerId
@@ -62,6 +71,7 @@ class Item(msgspec.Struct, gc=False):
     size: int = 0
     dedupe: bytes = b""
     row_id: str = ""
+    page: bool = False
 
 
 class Intake:
@@ -70,8 +80,13 @@ class Intake:
         self._events: deque[Item] = deque()
         self._inward: deque[Item] = deque()
         self._shares: Counter[CustomerId] = Counter()
-        self._bytes = 0
+        self._bytes = self._pages = self._page_bytes = 0
         self.refused = 0
+        # Messages a second, as measured while some were waiting; the last batch, and when it was
+        # taken.
+        self._pace = 2_000.0
+        self._taken = 0
+        self._taken_at = 0.0
 
     def __len__(self) -> int:
         return len(self._events) + len(self._inward)
@@ -81,16 +96,36 @@ class Intake:
         return self._bytes
 
     def offer(self, item: Item) -> None:
-        """Take an event in. Raises `Busy` where it, or the customer's share of it, is full."""
+        """Take an event in. Raises `Busy` where it, or the sender's share of it, is full."""
         full = len(self._events) >= MESSAGES or self._bytes + item.size > BYTES
+        if item.page:
+            full = full or self._pages >= MESSAGES // PAGES_SHARE
+            full = full or self._page_bytes + item.size > BYTES // PAGES_SHARE
         if full or self._shares[item.customer_id] >= SHARE:
             self.refused += 1
-            # Long enough for what waits to be committed at a modest pace.
-            raise Busy(Duration(100 + len(self._events) // 8))
+            raise Busy(self._patience())
         self._shares[item.customer_id] += 1
         self._bytes += item.size
+        if item.page:
+            self._pages += 1
+            self._page_bytes += item.size
         self._events.append(item)
         self._bell.ring()
+
+    def _patience(self) -> Duration:
+        """How long until half of what waits is committed, at the pace of late: then there is room,
+        and the queue does not run empty before those come who were sent away.
+        """
+        needed = round(1_000 * len(self._events) / 2 / self._pace)
+        return Duration(min(max(needed, SOONEST), LATEST))
+
+    def _measure(self, count: int) -> None:
+        """Between two batches lies the time that the first one took, if there was a queue."""
+        now = trio.current_time()
+        if self._taken and now > self._taken_at:
+            pace = self._taken / (now - self._taken_at)
+            self._pace = max(1.0, self._pace + (pace - self._pace) / 8)
+        self._taken, self._taken_at = (count if self._events else 0), now
 
     def put(self, item: Item) -> None:
         """Take in a word from inside the house."""
@@ -145,10 +180,14 @@ class Intake:
             taken += item.size
             self._let_go(item)
             batch.append(item)
+        self._measure(len(batch))
         return batch
 
     def _let_go(self, item: Item) -> None:
         self._bytes -= item.size
+        if item.page:
+            self._pages -= 1
+            self._page_bytes -= item.size
         self._shares[item.customer_id] -= 1
         if not self._shares[item.customer_id]:
             del self._shares[item.customer_id]

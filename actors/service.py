@@ -28,8 +28,11 @@ from actors.clock import Clock
 from actors.compose import Composer
 from actors.console import Console
 from actors.delivery import Delivery
+from actors.door import Door
 from actors.gateway import Gateway
 from actors.housekeeping import Housekeeping
+from actors.limits import Limits
+from actors.locksmith import Locksmith
 from actors.outside import Outside
 from actors.postroom import PostRoom
 from actors.reports import Reports
@@ -46,6 +49,7 @@ from actors.web.look import Look
 from actors.web.proxies import Proxies
 from actors.web.site import Site
 from ecrm.links import LinkKey, LinkKeys
+from ecrm.moment import Instant
 from ecrm.rules import Rules
 
 log = structlog.get_logger()
@@ -72,14 +76,17 @@ class Service:
         self.settings = settings
         self.store = store
         self.clock = clock
-        self.keyring = keys.Keyring(settings.keys)
+        self.keyring = keys.Keyring(settings.keys, clock.now)
+        self.limits = Limits(settings.gateway.limits, _awake)
+        self.door = Door(self.keyring, self.limits)
         self.catalogue = Catalogue(settings.shop.currency)
         rules = Rules(settings.shop, settings.limits, settings.programmes, settings.thresholds)
         announcer = Announcer(self.catalogue, read.names)
         self.system = System(store, clock, rules, self.catalogue, announcer)
         self.reports = Reports(store, clock, self.system.intake)
         self.alarms = Alarms(store, clock, self.system.intake)
-        self.housekeeping = Housekeeping(store, clock, settings.kept)
+        self.locksmith = Locksmith(store, clock, self.keyring, settings.keys)
+        self.housekeeping = Housekeeping(store, clock, settings.kept, self.locksmith.save_uses)
         self.broadcasts = Broadcasts(store, clock, self.system.intake)
         self.census = Census(store, clock, rules.zone, self.catalogue, self.system.ledger)
         composer = Composer(
@@ -113,16 +120,18 @@ class Service:
             PostRoom(self.system, store, clock, self.delivery, composer),
             self.census,
             self.returns,
-            self.keyring.authenticate,
         )
-        self.gateway = Gateway(self.system, clock, self.keyring.authenticate, self.console.converse)
+        self.console.ops |= self.locksmith.ops
+        self.gateway = Gateway(
+            self.system, clock, self.door, self.console.converse, settings.gateway
+        )
         fetch = fetcher(settings.doors, outside)
         self.web = Site(
             desk,
             Look(TEMPLATES, settings.shop),
             self.system,
             Proxies(settings.web.trusted_proxies),
-            self.keyring.authenticate,
+            self.door,
             Hooks(self.returns, doors.provers(settings.doors, fetch), fetch, clock),
         )
         self.system.alarms = self.alarms.bell
@@ -192,6 +201,7 @@ async def _run_all(service: Service) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
         for name, run in parts.items():
             nursery.start_soon(_run, run, done[name])
+        nursery.start_soon(service.gateway.keep)
         try:
             yield
         finally:
@@ -215,6 +225,11 @@ async def _link_keys(store: port.Store, settings: Settings, given: bytes | None)
 
 def _secret_name(number: int) -> str:
     return "links" if number == 1 else f"links/{number}"
+
+
+def _awake() -> Instant:
+    """Milliseconds of trio's clock: rates and limits are kept in it, which nobody sets back."""
+    return Instant(round(trio.current_time() * 1_000))
 
 
 async def _run(part: Callable[[], Awaitable[None]], done: trio.Event) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from actors import doors, formats, mistakes, overrides, signing
+from actors.limits import GatewaySection, check_gateway
 from actors.mistakes import Section, value
 from actors.transports.http import HttpSettings, endpoint_of
 from actors.transports.smtp import SmtpSettings, Tls
@@ -36,12 +37,13 @@ from ecrm.errors import Misconfigured
 from ecrm.moment import Duration
 from ecrm.programme import Programme
 from ecrm.shop import Shop, brand
+from proto import permissions
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
-KeyKind = Literal["publishable", "secret", "operator"]
+KeyKind = Literal["publishable", "secret", "operator", "identity"]
 
 
 class ShopSection(Section, frozen=True):
@@ -59,11 +61,6 @@ class ShopSection(Section, frozen=True):
 
 class StoreSection(Section, frozen=True):
     path: str = "var/ecrm.db"
-
-
-class GatewaySection(Section, frozen=True):
-    host: str = "127.0.0.1"
-    port: Port = 8765
 
 
 class WebSection(Section, frozen=True):
@@ -185,7 +182,9 @@ class File(Section, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """`secret` is the key itself where it is publishable, its SHA-256 in hex where it is not."""
+    """`secret` is the key itself where it is publishable or an identity secret, else its SHA-256
+    in hex.
+    """
 
     key_id: str
     kind: KeyKind
@@ -225,6 +224,7 @@ ENVIRONMENT: Final[dict[str, KeyKind]] = {
     "ECRM_PUBLISHABLE_KEY": "publishable",
     "ECRM_SECRET_KEY": "secret",
     "ECRM_OPERATOR_KEY": "operator",
+    "ECRM_IDENTITY_SECRET": "identity",
 }
 
 
@@ -233,8 +233,8 @@ LEAST_KEPT: Final = moment.days(60)
 
 
 def hashed(kind: str, key: str) -> str:
-    """What of a key is stored: a publishable key as it is, of the others only the SHA-256."""
-    return key if kind == "publishable" else sha256(key.encode()).hexdigest()
+    """What of a key is stored: of secret and operator keys only the SHA-256."""
+    return key if kind in ("publishable", "identity") else sha256(key.encode()).hexdigest()
 
 
 def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Settings:
@@ -248,6 +248,7 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
     _check_shop(shop)
     for one in file.web.trusted_proxies:
         value("web.trusted_proxies", proxies.network, one)
+    check_gateway(file.gateway)
     return Settings(
         shop=Shop(**msgspec.structs.asdict(shop)),
         database=Path(file.store.path) if data is None else data / "ecrm.db",
@@ -413,13 +414,27 @@ def _key(section: KeySection) -> Key:
     given = section.key_sha256 or hashed(section.kind, section.key)
     if not (section.key or section.key_sha256):
         raise Misconfigured(f"keys: key {section.id!r} needs `key` or `key_sha256`")
-    if section.key_sha256 and section.kind == "publishable":
-        raise Misconfigured(f"keys: publishable key {section.id!r} is no secret: give it as `key`")
+    if section.key_sha256 and section.kind in ("publishable", "identity"):
+        raise Misconfigured(
+            f"keys: {section.kind} key {section.id!r} is kept as it is: give it as `key`"
+        )
     if section.key_sha256 and not _SHA256.fullmatch(section.key_sha256):
         raise Misconfigured(
             f"keys: key_sha256 of {section.id!r}: write 64 hex digits, a to f small"
         )
-    return Key(section.id, section.kind, given, section.origins)
+    if section.origins and section.kind not in ("publishable", "operator"):
+        raise Misconfigured(f"keys: {section.kind} key {section.id!r} is never used in a page")
+    return Key(section.id, section.kind, given, origins_of(section.id, section.origins))
+
+
+def origins_of(key_id: str, told: Iterable[str]) -> tuple[str, ...]:
+    """The origins of a key as browsers write them. Raises Misconfigured."""
+    return tuple(
+        one
+        if one == permissions.NO_ORIGIN
+        else value(f"keys: origins of {key_id!r}", permissions.origin, one)
+        for one in told
+    )
 
 
 def _from_environment(environment: Mapping[str, str]) -> list[Key]:

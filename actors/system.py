@@ -106,6 +106,7 @@ class System:
                 answered=answered,
                 size=len(message.original),
                 dedupe=dedupe_key(customer_id, message.message_id),
+                page=message.source == "publishable",
             )
         )
 

@@ -34,7 +34,7 @@ USAGE: Final = (
     "programmes | satisfaction [SURVEY] | "
     "pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] | drain [WHY] | resume … | "
     "requeue MAIL | cancel-mail MAIL [WHY] | quarantine [NUMBER] | release CUSTOMER | operations | "
-    "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | clock [advance 15d]"
+    "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | keys | clock [advance 15d]"
 )
 
 
@@ -51,6 +51,7 @@ _ABOUT: Final[dict[str, tuple[str, str]]] = {
     "status": ("", ""),
     "programmes": ("", ""),
     "relearn": ("", ""),
+    "keys": ("", ""),
     "inspect": ("customer", "c42"),
     "journal": ("customer", "c42"),
     "timers": ("customer", "c42"),

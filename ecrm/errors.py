@@ -57,5 +57,9 @@ class StoreBroken(EcrmError):
     """The database cannot be used."""
 
 
+class StoreInUse(StoreBroken):
+    """Another process has the store."""
+
+
 class Misconfigured(EcrmError):
     """A setting is wrong."""

@@ -148,17 +148,18 @@ class Format:
         """Raises Fault with a path under `$.properties`."""
         return _decoded(self._page, self._told(properties), "$.properties")
 
-    def redacted(self, data: bytes, event: object) -> bytes:
+    def redacted(self, data: bytes, event: object, *, proof: bool = False) -> bytes:
         """The message's bytes as they may be stored (mission §9.11). Raises Fault.
 
         Segment's libraries write the sender's key into a message; it opens the door, and is no part
-        of what was said.
+        of what was said. Nor is the `userHash`, where it has such a `proof`.
         """
         secret = SECRETS.get(type(event))
-        if secret is None and _KEY not in data:
+        if secret is None and not proof and _KEY not in data:
             return data
         message = _decoded(self._parts, data)
         message.pop(_KEY.decode(), None)
+        message.pop("userHash", None)
         if secret is None:
             return self.encode(message)
         properties = _decoded(self._parts, message["properties"], "$.properties")

@@ -16,9 +16,11 @@ from proto.events import PRINTABLE, Id, Text
 from proto.notices import Notice, Topic, topic_of
 
 Who = Annotated[str, Meta(max_length=255, pattern=PRINTABLE)]
+# HMAC-SHA256 in hex is 64 characters; what is longer proves nothing either.
+Proof = Annotated[str, Meta(max_length=128)]
 
 RejectCode = Literal["invalid", "forbidden", "stale", "too_large", "unidentified", "held"]
-ErrorCode = Literal["unauthorized", "too_large", "invalid_frame", "goodbye", "forbidden"]
+ErrorCode = Literal["unauthorized", "too_large", "invalid_frame", "goodbye", "forbidden", "limited"]
 
 
 class _Frame(
@@ -37,8 +39,12 @@ class _Frame(
 
 
 class Hello(_Frame, frozen=True):
+    """With `user_hash`, a browser proves once for all it says that it speaks for `user_id`."""
+
     key: Annotated[str, Meta(min_length=1, max_length=255)]
     client: Text = ""
+    user_id: Who | None = None
+    user_hash: Proof | None = None
 
 
 class Subscribe(_Frame, frozen=True):
@@ -59,6 +65,7 @@ class _Said(_Frame, frozen=True, kw_only=True):
 
     message_id: Id
     user_id: Who | None = None
+    user_hash: Proof | None = None
     anonymous_id: Who | None = None
     timestamp: datetime | None = None
     original_timestamp: datetime | None = None

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from proto import reception
+from proto import identity, reception
 from proto.codec import JSON, MAX_FRAME_BYTES, Fault
 from proto.envelope import Message
 from proto.frames import Batch, Reject
@@ -61,18 +61,25 @@ def key_in(body: bytes) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def read(body: bytes, kind: Kind, received_at: int, grant: Grant) -> list[Item]:
-    """The messages of a body, in order. `received_at` is UTC milliseconds.
+def read(
+    body: bytes,
+    kind: Kind,
+    received_at: int,
+    grant: Grant,
+    prove: identity.Prove = identity.unproved,
+) -> list[Item]:
+    """The messages of a body, in order. `received_at` is UTC milliseconds; `prove` judges a
+    userHash.
 
     Raises Fault where the body as a whole cannot be read, TooMany.
     """
     if kind != "batch":
-        return [Item("$", _read(body, received_at, grant, kind=kind))]
+        return [Item("$", _read(body, received_at, grant, prove, kind=kind))]
     batch = JSON.batch(body)
     if len(batch.batch) > MAX_BATCH:
         raise TooMany(f"the batch has {len(batch.batch)} messages; the limit is {MAX_BATCH}")
     return [
-        Item(f"$.batch[{place}]", _read(raw, received_at, grant, batch=batch))
+        Item(f"$.batch[{place}]", _read(raw, received_at, grant, prove, batch=batch))
         for place, raw in enumerate(batch.batch)
     ]
 
@@ -81,6 +88,7 @@ def _read(
     data: bytes | msgspec.Raw,
     received_at: int,
     grant: Grant,
+    prove: identity.Prove,
     *,
     kind: str = "",
     batch: Batch | None = None,
@@ -90,7 +98,9 @@ def _read(
         reason = f"the message has {size} bytes; the limit is {MAX_MESSAGE_BYTES}"
         return Reject(_id_of(data), "too_large", "$", reason)
     sent_at = None if batch is None else batch.sent_at
-    return reception.receive(JSON, data, received_at, grant.kind, sent_at=sent_at, kind=kind)
+    return reception.receive(
+        JSON, data, received_at, grant.kind, sent_at=sent_at, kind=kind, prove=prove
+    )
 
 
 def _id_of(data: bytes | msgspec.Raw) -> str:

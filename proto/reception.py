@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from proto import envelope, events, permissions
+from proto import envelope, events, identity, permissions
 from proto.codec import Fault, Format
 from proto.envelope import Message, Source, Told
 from proto.frames import Alias, Identify, Page, Reject, Said, Track
@@ -30,8 +30,10 @@ def receive(
     *,
     sent_at: datetime | None = None,
     kind: str = "",
+    prove: identity.Prove | None = identity.unproved,
 ) -> Message | Reject:
-    """Read one message. `sent_at` is its batch's, `kind` for where the body does not say it.
+    """Read one message. `sent_at` is its batch's, `kind` for where the body does not say it;
+    `prove` judges a userHash, and None asks nobody: what was accepted once is read again.
 
     Never raises for what the bytes say. `received_at` is UTC milliseconds.
     """
@@ -39,7 +41,7 @@ def receive(
         said = form.said(data, kind)
     except Fault as fault:
         return Reject(_id_of(form, data), "invalid", fault.path, fault.reason)
-    return admit(form, said, data, received_at, source, sent_at=sent_at)
+    return admit(form, said, data, received_at, source, sent_at=sent_at, prove=prove)
 
 
 def admit(
@@ -50,13 +52,17 @@ def admit(
     source: Source,
     *,
     sent_at: datetime | None = None,
+    prove: identity.Prove | None = identity.unproved,
 ) -> Message | Reject:
     """The second half of `receive`, for a message whose envelope is read already."""
     try:
         message = _message(form, said, bytes(data), received_at, source, sent_at)
     except Fault as fault:
         return Reject(said.message_id, "invalid", fault.path, fault.reason)
-    return _reject(message, received_at) or message
+    if prove is None:
+        return message
+    proved = message.user_id is not None and prove(message.user_id, said.user_hash or "")
+    return _reject(message, received_at, proved=proved) or message
 
 
 def _id_of(form: Format, data: bytes | msgspec.Raw) -> str:
@@ -85,7 +91,7 @@ def _message(
         anonymous_id=said.anonymous_id or None,
         previous_id=_free(said.previous_id, "$.previousId") if isinstance(said, Alias) else None,
         source=source,
-        original=form.redacted(data, event),
+        original=form.redacted(data, event, proof=said.user_hash is not None),
     )
 
 
@@ -125,12 +131,12 @@ def _when(said: Said, received_at: int, sent_at: datetime | None) -> int:
     return envelope.corrected(received_at, original, said.sent_at or sent_at)
 
 
-def _reject(message: Message, received_at: int) -> Reject | None:
+def _reject(message: Message, received_at: int, *, proved: bool) -> Reject | None:
     nobody = message.user_id is None and message.anonymous_id is None
     if nobody and message.event_name not in events.BROADCAST:
         reason = "neither userId nor anonymousId: whose event is it?"
         return Reject(message.message_id, "unidentified", "$", reason)
-    refusal = permissions.refusal(message.source, message)
+    refusal = permissions.refusal(message.source, message, proved=proved)
     if refusal is not None:
         return Reject(message.message_id, "forbidden", "$", refusal)
     if message.timestamp < received_at - WINDOW:

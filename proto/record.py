@@ -2,7 +2,8 @@
 
 What is kept is the message as it came (`Message.original`, with its unknown properties and without
 its secrets), who was allowed to say it, and when it happened by our clock. Read again, it goes
-through the very reception it went through before. A message that never was on a wire, such as one
+through the very reception it went through before, but for the question whether its key may say it:
+that was answered when it was accepted. A message that never was on a wire, such as one
 of the demo's, is kept field by field.
 """
 
@@ -45,7 +46,7 @@ def read(data: bytes) -> Message:
     record = _record(data)
     form = JSON if record.original[:1].isspace() or record.original[:1] == b"{" else MSGPACK
     message = reception.receive(
-        form, record.original, record.timestamp, record.source, kind=record.kind
+        form, record.original, record.timestamp, record.source, kind=record.kind, prove=None
     )
     if isinstance(message, Reject):
         raise msgspec.DecodeError(f"the record is not acceptable any more: {message.reason}")

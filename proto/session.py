@@ -9,18 +9,19 @@ each kind of frame does. Rules:
 - At most `window` messages wait for an answer; what exceeds it is `busy`.
 - An id that waits already is not delivered again; it is answered with the first. The same id said
   of somebody else is `busy`, because one answer could not speak for both.
+- What exceeds the rate of its key or address is `busy` as a whole frame, unread.
 - After a `Close` nothing more is said or heard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import ClassVar, Final
 
 import msgspec
 
-from proto import notices, permissions, reception
+from proto import identity, notices, permissions, reception
 from proto.codec import JSON, MAX_BATCH, MAX_FRAME_BYTES, MSGPACK, Fault, Format
 from proto.envelope import Message, Source
 from proto.frames import (
@@ -55,10 +56,15 @@ _CLOSE_CODES: Final[dict[ErrorCode, int]] = {
     "too_large": 1009,
     "invalid_frame": 1007,
     "goodbye": 1001,
+    "limited": 4429,
 }
 # RFC 6455 §5.5: a control frame holds 125 bytes, two of them the code.
 _CLOSE_REASON_BYTES: Final = 123
 
+_NOT_PROVED: Final = (
+    "userHash does not prove userId: it is hex HMAC-SHA256(identity secret, userId), made by the "
+    "shop's back end"
+)
 _HELLO_FIRST: Final = 'say hello first: {"type":"hello","key":"..."}'
 
 
@@ -69,10 +75,29 @@ class State(Enum):
 
 
 class Grant(msgspec.Struct, frozen=True, gc=False):
-    """A key that may come in."""
+    """A key that may come in, from pages of these origins (`permissions.origin_refusal`)."""
 
     key_id: str
     kind: Source
+    origins: tuple[str, ...] = ()
+
+
+class Turned(msgspec.Struct, frozen=True, gc=False):
+    """A key that may not come in, and why."""
+
+    reason: str
+    code: ErrorCode = "unauthorized"
+
+
+# The key said in hello → who it is, or why not; None: there is no such key.
+Authenticate = Callable[[str], Grant | Turned | None]
+# How many messages → milliseconds to wait before sending them again; 0 where they may come in.
+Allow = Callable[[int], int]
+
+
+def unlimited(_count: int) -> int:
+    """For where no rate is kept."""
+    return 0
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
@@ -114,14 +139,25 @@ class _Answers:
 
 
 class Session:
-    """One connection's side of the conversation. `authenticate` tells whose a key is, if any's."""
+    """One connection's side of the conversation. `authenticate` tells whose a key is, if any's;
+    `prove` judges a userHash, `allow` keeps the rate.
+    """
+
+    __slots__ = (
+        "_allow", "_authenticate", "_form", "_max_frame_bytes", "_notice_form", "_prove",
+        "_proved", "_session_id", "_source", "_waiting", "_window", "grant", "state", "topics",
+        "unanswered",
+    )  # fmt: skip
 
     def __init__(
         self,
-        authenticate: Callable[[str], Grant | None],
+        authenticate: Authenticate,
         session_id: str,
         window: int = WINDOW,
         max_frame_bytes: int = MAX_FRAME_BYTES,
+        *,
+        prove: identity.Prove = identity.unproved,
+        allow: Allow = unlimited,
     ) -> None:
         self.state = State.AWAITING_HELLO
         self.grant: Grant | None = None
@@ -131,6 +167,9 @@ class Session:
         self._session_id = session_id
         self._window = window
         self._max_frame_bytes = max_frame_bytes
+        self._prove = prove
+        self._allow = allow
+        self._proved: str | None = None
         self._waiting: dict[str, _Waiting] = {}
         # Of the last question; notices go in the notation of the subscription.
         self._form: Format = JSON
@@ -148,6 +187,14 @@ class Session:
         if self.state is not State.AWAITING_HELLO:
             return []
         return self._end("unauthorized", f"no hello within 10 s; {_HELLO_FIRST}")
+
+    def revoked(self) -> list[Action]:
+        """The key was taken away. What was taken in is still decided, and known when it is told
+        again with another key.
+        """
+        if self.state is State.CLOSED:
+            return []
+        return self._end("unauthorized", "this key was revoked")
 
     def stopping(self) -> list[Action]:
         """The service stops. What was not answered is to be sent again, to whoever answers next."""
@@ -183,6 +230,12 @@ class Session:
                 "unauthorized",
                 "no such key: the first start printed them, or look at [[keys]] in ecrm.toml",
             )
+        if isinstance(grant, Turned):
+            return self._end(grant.code, grant.reason)
+        if heard.user_hash is not None:
+            if not self._prove(heard.user_id or "", heard.user_hash):
+                return self._end("unauthorized", _NOT_PROVED)
+            self._proved = heard.user_id
         self.state, self.grant, self._source = State.OPEN, grant, grant.kind
         welcome = Welcome(
             session=self._session_id,
@@ -209,7 +262,11 @@ class Session:
     def _message(self, heard: Inbound, data: bytes, received_at: int) -> list[Action]:
         assert isinstance(heard, Said), "_RULES says so"
         answers = _Answers()
-        read = reception.admit(self._form, heard, data, received_at, self._source)
+        if wait := self._allow(1):
+            return [self._reply(BusyFrame([heard.message_id], wait))]
+        read = reception.admit(
+            self._form, heard, data, received_at, self._source, prove=self._is_proved
+        )
         self._take(read, answers)
         return self._said(answers)
 
@@ -220,13 +277,38 @@ class Session:
             return self._end("too_large", f"{reason}: send smaller batches")
         if not heard.batch:
             return [self._reply(Ack([]))]
+        if wait := self._allow(len(heard.batch)):
+            return self._unheard(heard.batch, wait)
         answers = _Answers()
         for raw in heard.batch:
             read = reception.receive(
-                self._form, raw, received_at, self._source, sent_at=heard.sent_at
+                self._form,
+                raw,
+                received_at,
+                self._source,
+                sent_at=heard.sent_at,
+                prove=self._is_proved,
             )
             self._take(read, answers)
         return self._said(answers)
+
+    def _is_proved(self, user_id: str, user_hash: str) -> bool:
+        return user_id == self._proved or self._prove(user_id, user_hash)
+
+    def _unheard(self, batch: Sequence[msgspec.Raw], wait: int) -> list[Action]:
+        """Come too fast: nothing but the ids is looked at. What has none cannot come again."""
+        busy: list[str] = []
+        actions: list[Action] = []
+        for raw in batch:
+            try:
+                message_id = self._form.name_of(raw)[1]
+            except Fault:
+                message_id = ""
+            if message_id:
+                busy.append(message_id)
+            else:
+                actions.append(self._reply(Reject("", "invalid", "$", "It has no messageId")))
+        return [*actions, self._reply(BusyFrame(busy, wait))] if busy else actions
 
     def _unread(self, fault: Fault, data: bytes) -> list[Action]:
         """Not a frame we know. A message among them is rejected; anything else ends it."""

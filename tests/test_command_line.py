@@ -23,7 +23,7 @@ from actors.store.opening import APPLICATION_ID
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 90
-KEYS = ("publishable", "secret", "operator")
+KEYS = ("publishable", "secret", "operator", "identity")
 
 
 def command(*words):

@@ -11,6 +11,7 @@ import pytest
 
 from ecrm import programmes
 from ecrm.programme import MailStep, MarkStep, templates_of
+from proto import permissions
 
 HOUSE = Path(__file__).parent.parent
 ALL = {one.name: one for one in programmes.ALL}
@@ -87,3 +88,7 @@ def test_a_story_tells_each_number_of_its_row(row: Row):
     story = (HOUSE / row.story).read_text("utf-8")
     graduates = {"k06"} if "graduated" in story else set()
     assert set(row.kinds) <= {*re.findall(r"k\d\d", story)} | graduates
+
+
+def test_the_table_of_what_keys_may_say_is_the_one_that_counts():
+    assert permissions.table() in (HOUSE / "README.md").read_text("utf-8")

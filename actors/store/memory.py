@@ -71,6 +71,7 @@ class MemoryStore:
         self._tells: dict[str, TellRow] = {}
         self._products: dict[str, ProductRow] = {}
         self._keys: dict[str, KeyRow] = {}
+        self._uses: dict[str, Instant] = {}
         self._limiter: dict[str, int] = {}
         self._secrets: dict[str, bytes] = {}
         self._ledger = Ledger()
@@ -387,6 +388,18 @@ class MemoryStore:
     async def add_keys(self, rows: list[KeyRow]) -> None:
         async with self._turn():
             self._keys |= {row.key_id: row for row in rows}
+
+    async def remove_key(self, key_id: str) -> bool:
+        async with self._turn():
+            return self._keys.pop(key_id, None) is not None
+
+    async def uses(self) -> dict[str, Instant]:
+        async with self._turn():
+            return dict(self._uses)
+
+    async def save_uses(self, used: dict[str, Instant]) -> None:
+        async with self._turn():
+            self._uses |= used
 
     async def journal(
         self, customer_id: CustomerId, *, before: Seq | None, limit: int

@@ -83,7 +83,7 @@ def explained(path: Path, error: sqlite3.Error) -> errors.StoreBroken:
     """Say in one line which file it is and what can be done."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return errors.StoreBroken(
+        return errors.StoreInUse(
             f"{path} is in use by a service: ask that with run.py console -c, stop it, "
             "or use another --data"
         )

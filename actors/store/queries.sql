@@ -447,6 +447,14 @@ SELECT key_id, kind, secret, origins, at FROM keys ORDER BY key_id;
 INSERT OR REPLACE INTO keys (key_id, kind, secret, origins, at)
 VALUES (:key_id, :kind, :secret, :origins, :at);
 
+-- name: unset_key
+-- remove_key: the locksmith
+DELETE FROM keys WHERE key_id = :key_id;
+
+-- name: uses
+-- uses: the locksmith; meta is small, and this is its one range
+SELECT substr(name, 6), value FROM meta WHERE name >= 'used:' AND name < 'used;';
+
 -- name: journal
 -- journal: the console
 SELECT customer_id, seq, count, at, message, facts FROM journal

@@ -242,6 +242,16 @@ class SqliteStore:
     async def add_keys(self, rows: list[KeyRow]) -> None:
         await self._write("set_key", [msgspec.structs.asdict(row) for row in rows])
 
+    async def remove_key(self, key_id: str) -> bool:
+        return await self._write("unset_key", [{"key_id": key_id}]) > 0
+
+    async def uses(self) -> dict[str, Instant]:
+        return {key_id: Instant(at) for key_id, at in await self._rows("uses")}
+
+    async def save_uses(self, used: dict[str, Instant]) -> None:
+        rows: list[Params] = [{"name": f"used:{one}", "value": at} for one, at in used.items()]
+        await self._write("set_meta", rows)
+
     async def journal(
         self, customer_id: CustomerId, *, before: Seq | None, limit: int
     ) -> list[JournalRow]:

@@ -29,6 +29,7 @@ from werkzeug.exceptions import (
     MethodNotAllowed,
     NotFound,
     RequestEntityTooLarge,
+    TooManyRequests,
     Unauthorized,
 )
 
@@ -37,11 +38,11 @@ from actors.intake import Answer
 from actors.offering import Offering
 from actors.system import System
 from actors.web import bodies
-from proto import post
+from proto import identity, post
 from proto.codec import Fault
 from proto.envelope import Message
 from proto.frames import Reject, RejectCode
-from proto.session import Grant
+from proto.session import Authenticate, Grant, Turned
 
 log = structlog.get_logger()
 
@@ -83,8 +84,13 @@ _CODES: Final = {
     405: "not_allowed",
     408: "timeout",
     413: "too_large",
+    429: "limited",
 }
 _STATUS: Final[dict[str, int]] = {"forbidden": 403, "too_large": 413}
+
+
+def _unlimited(_grant: Grant, _count: int) -> int:
+    return 0
 
 
 class Refused(msgspec.Struct, rename="camel"):
@@ -107,11 +113,19 @@ class Said(msgspec.Struct, rename="camel", omit_defaults=True):
 
 class Api:
     def __init__(
-        self, system: System, clock: Clock, authenticate: Callable[[str], Grant | None]
+        self,
+        system: System,
+        clock: Clock,
+        authenticate: Authenticate,
+        *,
+        prove: identity.Prove = identity.unproved,
+        allow: Callable[[Grant, int], int] = _unlimited,
     ) -> None:
         self._system = system
         self._clock = clock
         self._authenticate = authenticate
+        self._prove = prove
+        self._allow = allow
 
     def blueprint(self) -> Blueprint:
         door = Blueprint("api", __name__, url_prefix="/v1")
@@ -150,15 +164,22 @@ class Api:
             raise Unauthorized(
                 "no such key: the first start printed them, or look at [[keys]] in ecrm.toml"
             )
+        if isinstance(grant, Turned):
+            if grant.code == "limited":
+                raise TooManyRequests(grant.reason)
+            raise Unauthorized(grant.reason)
         return grant
 
     async def _heard(self, body: bytes, kind: post.Kind, grant: Grant) -> Response:
         try:
-            items = post.read(body, kind, self._clock.now(), grant)
+            items = post.read(body, kind, self._clock.now(), grant, self._prove)
         except Fault as fault:
             raise BadRequest(f"{fault.path}: {fault.reason}") from None
         except post.TooMany as error:
             raise RequestEntityTooLarge(str(error)) from None
+        if pause := self._allow(grant, len(items)):
+            after = math.ceil(pause / 1_000)
+            return _again(429, "busy", "too much from here: send it again", after=after)
         messages = [item.read for item in items if isinstance(item.read, Message)]
         offering = Offering(self._system, messages)
         with trio.move_on_after(ANSWER_WITHIN):

@@ -5,8 +5,10 @@ Other blueprints (a demo shop, a console) are added to the list here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from quart import request
 
+from actors import limits
+from actors.door import Door
 from actors.system import System
 from actors.web import app
 from actors.web.answers import Answers
@@ -20,7 +22,7 @@ from actors.web.mine import Mine
 from actors.web.preferences import Preferences
 from actors.web.proxies import Proxies
 from actors.web.tracks import Tracks
-from proto.session import Grant
+from proto.session import Grant, Turned
 
 
 class Site:
@@ -30,9 +32,11 @@ class Site:
         look: Look,
         system: System,
         proxies: Proxies,
-        authenticate: Callable[[str], Grant | None],
+        door: Door,
         hooks: Hooks,
     ) -> None:
+        self._door = door
+        self._proxies = proxies
         self.judge = Judge(desk, system.intake)
         tracks = Tracks(desk, self.judge, proxies)
         self.app = app.make(
@@ -43,7 +47,27 @@ class Site:
                 Preferences(desk, look).blueprint(),
                 Mine(desk, look).blueprint(),
                 Answers(desk, look, tracks).blueprint(),
-                Api(system, desk.clock, authenticate).blueprint(),
+                Api(
+                    system,
+                    desk.clock,
+                    self._admit,
+                    prove=door.keyring.proves,
+                    allow=self._allow,
+                ).blueprint(),
                 hooks.blueprint(),
             ],
+        )
+
+    # The same door and limits as for websockets, asked within a request.
+
+    def _admit(self, key: str) -> Grant | Turned | None:
+        return self._door.admit(key, request.headers.get("Origin"), self._address())
+
+    def _allow(self, grant: Grant, count: int) -> int:
+        return self._door.limits.allow(grant, self._address(), count)
+
+    def _address(self) -> str:
+        forwarded = request.headers.getlist("X-Forwarded-For")
+        return limits.address_of(
+            self._proxies.visitor(request.remote_addr or "", forwarded), "", ()
         )

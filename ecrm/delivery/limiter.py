@@ -54,6 +54,16 @@ class Limiter:
         start = max(self.tats.get(bucket, 0), now * 1_000)
         self.tats[bucket] = start + count * limit.interval
 
+    def wait(self, bucket: str, limit: Limit, now: Instant, count: int = 1) -> Duration:
+        """How long until so many conform at once; more than the burst counts as the burst."""
+        ahead = max(0, self.tats.get(bucket, 0) - now * 1_000)
+        missing = ahead + (min(count, limit.burst) - limit.burst) * limit.interval
+        return Duration(max(0, -(-missing // 1_000)))
+
+    def forget(self, now: Instant) -> None:
+        """Drop the buckets that are as good as new."""
+        self.tats = {bucket: tat for bucket, tat in self.tats.items() if tat > now * 1_000}
+
     def ahead(self, now: Instant) -> Duration:
         """How long it takes until every bucket is free again."""
         return Duration(max(0, max(self.tats.values(), default=0) // 1_000 - now))

@@ -14,8 +14,11 @@ from actors.intake import (
     BATCH_BYTES,
     BYTES,
     INWARD_SHARE,
+    LATEST,
     MESSAGES,
+    PAGES_SHARE,
     SHARE,
+    SOONEST,
     Answer,
     Intake,
     Item,
@@ -68,11 +71,49 @@ async def test_a_batch_holds_so_many_bytes_and_the_first_however_large(intake):
     ]
 
 
+async def test_pages_fill_a_share_and_back_ends_find_room(intake):
+    def page(n):
+        item = event(f"visitor:{n}")
+        item.page = True
+        return item
+
+    for n in range(MESSAGES // PAGES_SHARE):
+        intake.offer(page(n))
+    with pytest.raises(Busy):
+        intake.offer(page(MESSAGES))
+    intake.offer(event("ana", 0))
+    intake.take()
+    intake.offer(page(MESSAGES))
+
+
+async def test_the_wait_is_as_long_as_commits_have_lately_taken(autojump_clock, intake):
+    for n in range(MESSAGES):
+        intake.offer(event(f"c{n}", 0))
+
+    def wait():
+        with pytest.raises(Busy) as busy:
+            intake.offer(event("ana", 0))
+        return busy.value.retry_after
+
+    assert wait() == 1_000 * MESSAGES // 2 // 2_000
+    for _ in range(100):
+        # A slow disk: 256 messages in two seconds.
+        for item in intake.take():
+            intake.offer(item)
+        await trio.sleep(2)
+    assert wait() == LATEST
+    for _ in range(100):
+        for item in intake.take():
+            intake.offer(item)
+        await trio.sleep(0.01)
+    assert SOONEST <= wait() <= 200
+
+
 async def test_a_full_intake_refuses_and_says_when_to_come_back(intake):
     fill(intake, MESSAGES)
     with pytest.raises(Busy) as busy:
         intake.offer(event("late"))
-    assert busy.value.retry_after == 100 + MESSAGES // 8
+    assert busy.value.retry_after == 1_000 * MESSAGES // 2 // 2_000
     assert (len(intake), intake.refused) == (MESSAGES, 1)
     intake.take()
     intake.offer(event("late"))

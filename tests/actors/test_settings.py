@@ -146,8 +146,14 @@ def test_of_secret_keys_only_the_hash_is_kept(load):
 
 
 def test_keys_may_come_from_the_environment(load):
-    loaded = load(ECRM_SECRET_KEY="sk_2", ECRM_OPERATOR_KEY="ok_2", ECRM_PUBLISHABLE_KEY="pk_2")
+    loaded = load(
+        ECRM_SECRET_KEY="sk_2",
+        ECRM_OPERATOR_KEY="ok_2",
+        ECRM_PUBLISHABLE_KEY="pk_2",
+        ECRM_IDENTITY_SECRET="is_2",
+    )
     assert {key.kind: key.secret for key in loaded.keys} == {
+        "identity": "is_2",
         "secret": sha256(b"sk_2").hexdigest(),
         "operator": sha256(b"ok_2").hexdigest(),
         "publishable": "pk_2",
@@ -391,7 +397,13 @@ async def test_what_is_changed_takes_effect(autojump_clock, tmp_path, load):
         ('[[keys]]\nid = "a"\nkind = "secrt"\nkey = "x"', "keys[0].kind: Invalid enum value 'secrt': write 'publishable' or 'secret' or 'operator'"),
         ('[[keys]]\nid = "a"\nkind = "secret"', "keys: key 'a' needs `key` or `key_sha256`"),
         ('[[keys]]\nid = "a"\nkind = "secret"\nkey_sha256 = "zz"', "keys: key_sha256 of 'a': write 64 hex digits"),
-        ('[[keys]]\nid = "a"\nkind = "publishable"\nkey_sha256 = "zz"', "keys: publishable key 'a' is no secret: give it as `key`"),
+        ('[[keys]]\nid = "a"\nkind = "publishable"\nkey_sha256 = "zz"', "keys: publishable key 'a' is kept as it is: give it as `key`"),
+        ('[[keys]]\nid = "a"\nkind = "secret"\nkey = "x"\norigins = ["https://a.example"]', "keys: secret key 'a' is never used in a page"),
+        ('[[keys]]\nid = "a"\nkind = "publishable"\nkey = "x"\norigins = ["*"]', "keys: origins of 'a': '*' is no origin: write"),
+        # The gateway.
+        ('[gateway]\nping_after = "soon"', "gateway.ping_after: "),
+        ('[gateway]\nproxies = ["nginx"]', "gateway.proxies: 'nginx' does not appear to be an IPv4 or IPv6 address"),
+        ("[gateway.limits]\nsilent = 0", "gateway.limits.silent: "),
         ('[[keys]]\nkind = "secret"\nkey = "x"', "keys[0]: Object missing required field `id`"),
         # The file itself.
         ("[shop\n", "is not valid TOML"),

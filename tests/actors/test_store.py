@@ -321,6 +321,16 @@ async def test_keys_are_kept_and_replaced_by_id(store):
     assert await store.keys() == [key("k1", "y"), key("k2", "z")]
 
 
+async def test_a_key_is_forgotten_and_its_uses_are_remembered(store):
+    await store.add_keys([KeyRow("k1", "secret", "x", "", NOW)])
+    await store.save_uses({"k1": NOW, "written": NOW})
+    await store.save_uses({"k1": NOW + 1})
+    assert await store.uses() == {"k1": NOW + 1, "written": NOW}
+    assert await store.remove_key("k1")
+    assert not await store.remove_key("k1")
+    assert await store.keys() == []
+
+
 async def test_a_secret_is_made_once_for_each_name(store):
     links, other = await store.secret("links"), await store.secret("other")
     assert (len(links), links != other) == (32, True)

@@ -16,7 +16,7 @@ from actors.store.memory import MemoryStore
 from actors.web import api, app, bodies
 from ecrm import facts
 from proto.post import MAX_BODY_BYTES
-from proto.session import Grant
+from proto.session import Grant, Turned
 from tests.actors.house import START, House, added
 from tests.web.test_pages import LOOK
 from tests.worlds import OPERATOR, PUBLISHABLE, SECRET
@@ -389,3 +389,22 @@ async def test_what_fails_inside_says_nothing_of_the_inside(house):
     status, said, _ = await call(made, "track", track())
     assert (status, said["code"]) == (500, "failed")
     assert "inside" not in said["message"]
+
+
+async def test_a_key_that_is_turned_away_hears_why_and_how_long_it_is_not_taken(house):
+    for code, expected in (("unauthorized", 401), ("limited", 429)):
+        turned = Turned("not from there", code)
+        made = app.make(
+            LOOK, [api.Api(house.system, house.clock, lambda _key, t=turned: t).blueprint()]
+        )
+        status, said, _ = await call(made, "track", track())
+        assert (status, said["code"], said["message"]) == (expected, code, "not from there")
+
+
+async def test_what_comes_too_fast_is_told_when_to_come_again(house):
+    grants = {SECRET: Grant("shop", "secret")}
+    over = api.Api(house.system, house.clock, grants.get, allow=lambda _grant, count: 1_500 * count)
+    made = app.make(LOOK, [over.blueprint()])
+    status, said, headers = await call(made, "batch", {"batch": [track("m1"), track("m2")]})
+    assert (status, said["code"], headers["Retry-After"]) == (429, "busy", "3")
+    assert len(house.system.intake) == 0
