@@ -53,6 +53,13 @@ _TIMES: Final[dict[type, tuple[msgspec.structs.FieldInfo, ...]]] = {
     )
 }
 
+# One escape of a JSON text; the two halves of a character are taken together.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
 T = TypeVar("T")
 E = TypeVar("E", bound=msgspec.Struct)
 Decode = Callable[[bytes | msgspec.Raw], T]
@@ -72,6 +79,15 @@ class _Name(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
     type: object = None
     message_id: object = None
+
+
+def whole(json: bytes) -> bytes:
+    """The text with each half of a character, which scripts leave where they cut a text in the
+    middle of an emoji, replaced (U+FFFD): valid JSON, but no text, and it would spoil its batch.
+    """
+    if b"\\ud" not in json and b"\\uD" not in json:
+        return json
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found["half"] else found[0], json)
 
 
 class Format:

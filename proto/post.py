@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from proto import identity, reception
-from proto.codec import JSON, MAX_FRAME_BYTES, Fault
+from proto.codec import JSON, MAX_FRAME_BYTES, Fault, whole
 from proto.envelope import Message
 from proto.frames import Batch, Reject
 from proto.session import Grant
@@ -55,7 +55,7 @@ class TooMany(Exception):
 def key_in(body: bytes) -> str | None:
     """The key as Segment's libraries write it into the body, for who cannot send a header."""
     try:
-        key = _keyed(body).write_key
+        key = _keyed(whole(body)).write_key
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return key if isinstance(key, str) else None
@@ -73,6 +73,7 @@ def read(
 
     Raises Fault where the body as a whole cannot be read, TooMany.
     """
+    body = whole(body)
     if kind != "batch":
         return [Item("$", _read(body, received_at, grant, prove, kind=kind))]
     batch = JSON.batch(body)

@@ -22,7 +22,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from proto import identity, notices, permissions, reception
-from proto.codec import JSON, MAX_BATCH, MAX_FRAME_BYTES, MSGPACK, Fault, Format
+from proto.codec import JSON, MAX_BATCH, MAX_FRAME_BYTES, MSGPACK, Fault, Format, whole
 from proto.envelope import Message, Source
 from proto.frames import (
     Ack,
@@ -208,7 +208,7 @@ class Session:
             return []
         self._form = JSON if isinstance(frame, str) else MSGPACK
         try:
-            data = frame.encode() if isinstance(frame, str) else frame
+            data = whole(frame.encode()) if isinstance(frame, str) else frame
         except UnicodeEncodeError:
             return self._end("invalid_frame", "the text is not valid UTF-8")
         if len(data) > self._max_frame_bytes:

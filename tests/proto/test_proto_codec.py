@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 
@@ -250,3 +251,27 @@ def test_any_bytes_are_an_event_or_a_fault(data, name):
             assert form.event(name, msgspec.Raw(data))
         except codec.Fault as fault:
             assert fault.path.startswith("$.properties")  # noqa: PT017 - the same
+
+
+# Halves of characters, as scripts leave them.
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (r'"caf\u00e9 \ud83c"', "café \N{REPLACEMENT CHARACTER}"),
+        (r'"\uDF75 tea"', "\N{REPLACEMENT CHARACTER} tea"),
+        (r'"\ud83c\ud83c\udf75"', "\N{REPLACEMENT CHARACTER}🍵"),
+        (r'"\ud83c\udf75"', "🍵"),
+        (r'"a backslash \\ud83c"', r"a backslash \ud83c"),
+        ('"🍵"', "🍵"),
+    ],
+)
+def test_half_a_character_is_replaced_and_a_whole_one_stays(text, read):
+    assert msgspec.json.decode(codec.whole(text.encode())) == read
+
+
+@given(st.text())
+def test_what_is_text_stays_as_it_is(text):
+    plain = json.dumps(text).encode()
+    assert codec.whole(plain) == plain

@@ -404,3 +404,9 @@ def test_a_browser_may_not_subscribe_and_stays():
     assert (name, error["type"], error["code"]) == ("json", "error", "forbidden")
     assert talk.session.state is State.OPEN
     assert talk.session.notice(SENT) == []
+
+
+def test_half_an_emoji_does_no_harm_to_the_rest_of_its_batch():
+    batch = [track("m1"), track("m2", properties={"order_id": "HALF"})]
+    frame = written(codec.JSON, {"type": "batch", "batch": batch}).replace("HALF", r"o \ud83c")
+    assert Talk().raw(frame) == [("deliver", ["m1", "m2"])]
