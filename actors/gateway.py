@@ -41,6 +41,8 @@ HARD_LIMIT: Final = 512 * 1024
 FRAMES_WAITING: Final = 4_096
 # RFC 6455 §7.4.1: how trio-websocket closes what exceeds the hard limit.
 TOO_LARGE: Final = 1009
+# Seconds; a close that comes meanwhile is heard after it.
+LONGEST_PAUSE: Final = 1.0
 
 EVENTS_PATH: Final = "/v1/events"
 CONSOLE_PATH: Final = "/v1/console"
@@ -227,6 +229,9 @@ class Connection:
                 await self._hear()
                 if self._waiting > FRAMES_WAITING:
                     await self._caught_up()
+                if self.line.pause:
+                    # Who is told to wait and does not is not even read: reading costs the others.
+                    await trio.sleep(min(self.line.pause, LONGEST_PAUSE))
         except trio_websocket.ConnectionClosed as closed:
             if self._closing is None:
                 if closed.reason is not None and closed.reason.code == TOO_LARGE:

@@ -47,6 +47,7 @@ class Bounds(Section, frozen=True):
     connections_per_address: Count = 100
     silent: Count = 1_000
     silent_per_address: Count = 50
+    connects_per_minute: Rate = 600.0
     messages_per_key: Rate = 1_000.0
     messages_per_address: Rate = 100.0
     wrong_keys_per_minute: Rate = 10.0
@@ -94,6 +95,9 @@ class Limits:
         self._rates = Limiter()
         self._per_key = _limit(bounds.messages_per_key)
         self._per_address = _limit(bounds.messages_per_address)
+        self._connects = Limit(
+            bounds.connects_per_minute / 60, max(100, round(bounds.connects_per_minute / 6))
+        )
         self._guesses = Limit(
             bounds.wrong_keys_per_minute / 60, max(1, round(bounds.wrong_keys_per_minute))
         )
@@ -152,10 +156,15 @@ class Limits:
         return visit
 
     def locate(self, visit: Visit, address: str) -> bool:
-        """Count a visitor for its address; False where too many are there who say nothing."""
-        if self._silent_at[address] >= self._bounds.silent_per_address:
+        """Count a visitor for its address; False where too many are there who say nothing, or it
+        connects again and again.
+        """
+        bucket, now = f"connect {address}", self._now()
+        many = self._silent_at[address] >= self._bounds.silent_per_address
+        if many or self._rates.wait(bucket, self._connects, now):
             self.refused += 1
             return False
+        self._spend(bucket, self._connects, now, 1)
         self._silent_at[address] += 1
         visit.address, visit.located = address, True
         return True

@@ -168,3 +168,18 @@ def test_a_key_from_the_wrong_page_is_turned_away():
 )
 def test_an_address_is_believed_of_our_own_proxies_only(peer, forwarded, counted):
     assert address_of(peer, forwarded, ("127.0.0.1", "10.0.0.2")) == counted
+
+
+def test_who_connects_again_and_again_is_kept_out_for_a_while():
+    hands = Hands(connects_per_minute=60)
+
+    def connects(address):
+        visit = hands.limits.enter(address)
+        if visit is not None:
+            hands.limits.leave(visit)
+        return visit is not None
+
+    assert [connects("a") for _ in range(101)] == [True] * 100 + [False]
+    assert connects("b")
+    hands.at += 1_000
+    assert [connects("a") for _ in range(2)] == [True, False]

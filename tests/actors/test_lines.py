@@ -164,17 +164,35 @@ async def test_a_page_that_says_too_much_is_busy_and_a_back_end_is_not(tmp_path)
             views = [{**track(f"v{n}", user=None), "anonymousId": "a"} for n in range(501)]
             talk.say({"type": "batch", "batch": views[:500]})
             taken = talk.answers(500)
-            return taken, talk.ask({"type": "batch", "batch": views[499:]}), talk.ask(views[500])
+            return taken, talk.ask({"type": "batch", "batch": views[499:]})
 
-        taken, busy, alone = await served.talks(conversation)
+        taken, busy = await served.talks(conversation)
         assert set(taken.values()) == {"ack"}
         assert (busy["type"], busy["ids"]) == ("busy", ["v499", "v500"])
         assert 1_000_000 < busy["retryAfterMs"] <= 2_000_000
-        assert (alone["type"], alone["ids"]) == ("busy", ["v500"])
         assert await served.talks(lambda talk: (talk.greet(), talk.ask(track("m1")))[1]) == {
             "type": "ack",
             "ids": ["m1"],
         }
+
+
+async def test_who_is_told_to_wait_and_does_not_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(gateway, "LONGEST_PAUSE", 60.0)
+    at = gate(limits=Bounds(messages_per_address=0.001))
+    async with serving(tmp_path, gateway=at) as served:
+
+        def conversation(talk):
+            talk.greet(PUBLISHABLE)
+            views = [{**track(f"v{n}", user=None), "anonymousId": "a"} for n in range(500)]
+            talk.say({"type": "batch", "batch": views})
+            assert set(talk.answers(500).values()) == {"ack"}
+            assert talk.ask(views[0])["type"] == "busy"
+            talk.say(views[0])
+            with pytest.raises(TimeoutError):
+                talk.websocket.recv(timeout=0.2)
+            return talking(served, lambda other: (other.greet(), other.ask(track("m1")))[1])
+
+        assert await served.talks(conversation) == {"type": "ack", "ids": ["m1"]}
 
 
 async def test_who_guesses_keys_hears_nothing_more_for_a_while(tmp_path):

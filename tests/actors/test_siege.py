@@ -65,7 +65,11 @@ async def misbehave(stream, rng):
 
 async def test_an_honest_shop_is_answered_while_others_misbehave(tmp_path, monkeypatch):
     rng = random.Random(11)
-    at = gate(limits=Bounds(silent_per_address=HOSTILE, wrong_keys_per_minute=1_000.0))
+    at = gate(
+        limits=Bounds(
+            silent_per_address=HOSTILE, wrong_keys_per_minute=1_000.0, connects_per_minute=100_000.0
+        )
+    )
     async with serving(tmp_path, gateway=at) as served:
 
         async def hostile():
