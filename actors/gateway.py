@@ -26,8 +26,9 @@ import trio_websocket
 from actors.clock import Clock
 from actors.door import Door
 from actors.intake import Answer
-from actors.limits import GatewaySection, Visit, address_of
+from actors.limits import GatewaySection, Visit, counted
 from actors.line import CLOSE_WITHIN, Ear, Line, peer_of
+from actors.proxies import Proxies
 from actors.system import System
 from ecrm import moment
 from ecrm.errors import Busy
@@ -64,7 +65,13 @@ Converse = Callable[[Line], Awaitable[None]]
 
 class Gateway:
     def __init__(
-        self, system: System, clock: Clock, door: Door, console: Converse, at: GatewaySection
+        self,
+        system: System,
+        clock: Clock,
+        door: Door,
+        console: Converse,
+        at: GatewaySection,
+        proxies: Proxies,
     ) -> None:
         self.connections: set[Connection] = set()
         self.served = 0
@@ -73,7 +80,7 @@ class Gateway:
         self._system = system
         self._clock = clock
         self._door = door
-        self._proxies = at.proxies
+        self._proxies = proxies
         self._silence = moment.parse_duration(at.ping_after) / 1_000 if at.ping_after else 0.0
         self._paths: dict[str, Converse] = {EVENTS_PATH: self._events, CONSOLE_PATH: console}
         self._numbers = count(1)
@@ -94,7 +101,7 @@ class Gateway:
         """Hold one conversation on a stream, TCP or memory. What goes wrong in it stays in it."""
         peer = peer_of(stream)
         # Whom a proxy speaks for is known once its request is read.
-        visit = self._door.limits.enter(None if peer in self._proxies else address_of(peer, "", ()))
+        visit = self._door.limits.enter(None if self._proxies.are(peer) else counted(peer))
         try:
             if visit is None:
                 await self._refuse(stream)
@@ -147,9 +154,10 @@ class Gateway:
                 body = f"there is only {EVENTS_PATH} and {CONSOLE_PATH}\n".encode()
                 await request.reject(404, body=body)
                 return
-            if peer in self._proxies:
-                address = address_of(peer, headers.get(b"x-forwarded-for", ""), self._proxies)
-                if not self._door.limits.locate(visit, address):
+            if self._proxies.are(peer):
+                forwarded = headers.get(b"x-forwarded-for", "")
+                address = self._proxies.visitor(peer, [forwarded] if forwarded else [])
+                if not self._door.limits.locate(visit, counted(address)):
                     retry = [(b"Retry-After", b"10")]
                     await request.reject(429, extra_headers=retry, body=FULL)
                     return

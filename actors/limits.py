@@ -54,13 +54,12 @@ class Bounds(Section, frozen=True):
 
 
 class GatewaySection(Section, frozen=True):
-    """`proxies` are the addresses whose X-Forwarded-For is believed; `ping_after` is how long a
-    connection may be silent before it is asked whether it is still there.
+    """`ping_after` is how long a connection may be silent before it is asked whether it is still
+    there.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8765
-    proxies: tuple[str, ...] = ()
     ping_after: str = "30s"
     limits: Bounds = Bounds()
 
@@ -69,8 +68,6 @@ def check_gateway(gateway: GatewaySection) -> None:
     """Raises Misconfigured, the setting first."""
     if gateway.ping_after:
         value("gateway.ping_after", moment.parse_duration, gateway.ping_after)
-    for proxy in gateway.proxies:
-        value("gateway.proxies", ip_address, proxy)
 
 
 class Visit(msgspec.Struct, gc=False):
@@ -211,18 +208,8 @@ def _less(counted: Counter[str], name: str) -> None:
         del counted[name]
 
 
-def address_of(peer: str, forwarded: str, proxies: tuple[str, ...]) -> str:
-    """Whose address a connection counts for: the peer's or, where that is one of our proxies, the
-    last in its X-Forwarded-For that is none. Of IPv6 the /64, which is what one house gets.
-    """
-    hops = [peer, *reversed([hop.strip() for hop in forwarded.split(",") if hop.strip()])]
-    for hop, before in zip(hops, [*hops[1:], ""], strict=True):
-        if hop not in proxies or not before:
-            return _network(hop)
-    return _network(peer)
-
-
-def _network(address: str) -> str:
+def counted(address: str) -> str:
+    """What an address counts as: of IPv6 the /64, which is what one house gets."""
     try:
         found = ip_address(address)
     except ValueError:

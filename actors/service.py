@@ -35,6 +35,7 @@ from actors.limits import Limits
 from actors.locksmith import Locksmith
 from actors.outside import Outside
 from actors.postroom import PostRoom
+from actors.proxies import Proxies
 from actors.reports import Reports
 from actors.returns import Returns
 from actors.settings import Settings
@@ -46,7 +47,6 @@ from actors.transports.port import Transport
 from actors.web.desk import Desk
 from actors.web.hooks import Hooks
 from actors.web.look import Look
-from actors.web.proxies import Proxies
 from actors.web.site import Site
 from ecrm.links import LinkKey, LinkKeys
 from ecrm.moment import Instant
@@ -122,15 +122,16 @@ class Service:
             self.returns,
         )
         self.console.ops |= self.locksmith.ops
+        proxies = Proxies(settings.web.trusted_proxies)
         self.gateway = Gateway(
-            self.system, clock, self.door, self.console.converse, settings.gateway
+            self.system, clock, self.door, self.console.converse, settings.gateway, proxies
         )
         fetch = fetcher(settings.doors, outside)
         self.web = Site(
             desk,
             Look(TEMPLATES, settings.shop),
             self.system,
-            Proxies(settings.web.trusted_proxies),
+            proxies,
             self.door,
             Hooks(self.returns, doors.provers(settings.doors, fetch), fetch, clock),
         )

@@ -20,12 +20,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
-from actors import doors, formats, mistakes, overrides, signing
+from actors import doors, formats, mistakes, overrides, proxies, signing
 from actors.limits import GatewaySection, check_gateway
 from actors.mistakes import Section, value
 from actors.transports.http import HttpSettings, endpoint_of
 from actors.transports.smtp import SmtpSettings, Tls
-from actors.web import proxies
 from ecrm import calendar, engagement, moment, pressure
 from ecrm.delivery.addresses import parse_address, parse_mailbox
 from ecrm.delivery.dkim import Signer

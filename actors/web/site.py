@@ -9,6 +9,7 @@ from quart import request
 
 from actors import limits
 from actors.door import Door
+from actors.proxies import Proxies
 from actors.system import System
 from actors.web import app
 from actors.web.answers import Answers
@@ -20,7 +21,6 @@ from actors.web.leaving import Leaving
 from actors.web.look import Look
 from actors.web.mine import Mine
 from actors.web.preferences import Preferences
-from actors.web.proxies import Proxies
 from actors.web.tracks import Tracks
 from proto.session import Grant, Turned
 
@@ -68,6 +68,4 @@ class Site:
 
     def _address(self) -> str:
         forwarded = request.headers.getlist("X-Forwarded-For")
-        return limits.address_of(
-            self._proxies.visitor(request.remote_addr or "", forwarded), "", ()
-        )
+        return limits.counted(self._proxies.visitor(request.remote_addr or "", forwarded))

@@ -16,10 +16,10 @@ import msgspec
 from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
+from actors.proxies import Proxies
 from actors.store.rows import HitRow
 from actors.web.desk import Desk, Forgotten, Gone, Untold, Visit
 from actors.web.judge import Judge
-from actors.web.proxies import Proxies
 from ecrm import tracking
 from ecrm.moment import Duration, Instant
 

@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from actors import gateway, line, settings
 from actors.limits import Bounds, GatewaySection
+from actors.settings import WebSection
 from ecrm.moment import CustomerId
 from proto import identity
 from tests.actors.test_gateway import PATIENCE, Talk, serving, track
@@ -140,8 +141,9 @@ async def test_connections_of_browsers_are_counted_and_room_comes_back(tmp_path)
 
 
 async def test_behind_a_proxy_it_is_the_customers_who_are_counted(tmp_path):
-    at = gate(proxies=("127.0.0.1",), limits=Bounds(connections_per_address=1))
-    async with serving(tmp_path, gateway=at) as served:
+    at = gate(limits=Bounds(connections_per_address=1))
+    behind = WebSection(trusted_proxies=("127.0.0.1",))
+    async with serving(tmp_path, gateway=at, web=behind) as served:
 
         def of(address):
             return {"additional_headers": {"X-Forwarded-For": f"6.6.6.6, {address}"}}

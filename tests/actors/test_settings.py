@@ -402,7 +402,6 @@ async def test_what_is_changed_takes_effect(autojump_clock, tmp_path, load):
         ('[[keys]]\nid = "a"\nkind = "publishable"\nkey = "x"\norigins = ["*"]', "keys: origins of 'a': '*' is no origin: write"),
         # The gateway.
         ('[gateway]\nping_after = "soon"', "gateway.ping_after: "),
-        ('[gateway]\nproxies = ["nginx"]', "gateway.proxies: 'nginx' does not appear to be an IPv4 or IPv6 address"),
         ("[gateway.limits]\nsilent = 0", "gateway.limits.silent: "),
         ('[[keys]]\nkind = "secret"\nkey = "x"', "keys[0]: Object missing required field `id`"),
         # The file itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.web.proxies import Proxies, network
+from actors.proxies import Proxies, network
 
 OURS = ("127.0.0.1", "10.0.0.0/8", "2001:db8::/32")
 

@@ -45,6 +45,10 @@ class Proxies:
             asking = _address(hops.pop())
         return "" if asking is None else str(asking)
 
+    def are(self, peer: str) -> bool:
+        """Is who is connected one of them?"""
+        return self._trusts(_address(peer))
+
     def _trusts(self, address: Address | None) -> bool:
         return address is not None and any(address in one for one in self._trusted)
 
