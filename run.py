@@ -46,9 +46,9 @@ COMMANDS: Final[tuple[ModuleType, ...]] = (
 
 def main() -> int:
     options = _parser().parse_args()
-    logs.configure(json=options.json, quiet=options.run is not serve.run)
     status: int = getattr(options, "failed", 1)
     try:
+        logs.configure(os.environ, json=options.json, quiet=options.run is not serve.run)
         configured = settings.load(_config(options.config), options.data, os.environ)
         status = options.run(options, configured)
     except* EcrmError as errors:

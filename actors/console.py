@@ -18,7 +18,7 @@ import trio
 from actors.asked import STATES, Op, Plain, Refused, Request
 from actors.census import Census
 from actors.clock import Clock, WarpClock
-from actors.delivery import Delivery
+from actors.figures import Figures
 from actors.gateway import HELLO_WITHIN
 from actors.ledger import SITE
 from actors.line import CLOSE_WITHIN, Line
@@ -68,18 +68,17 @@ class Console:
         system: System,
         store: port.Store,
         clock: Clock,
-        delivery: Delivery,
         postroom: PostRoom,
         census: Census,
         returns: Returns,
+        figures: Figures,
     ) -> None:
         self._system = system
         self._store = store
         self._clock = clock
-        self._delivery = delivery
-        self._postroom = postroom
         self._census = census
         self._returns = returns
+        self._figures = figures
         self._started = clock.now()
         self.ops: dict[str, Op] = {
             "status": self._status,
@@ -152,29 +151,35 @@ class Console:
         return {"id": request.id, "ok": True, "result": result}
 
     async def _status(self, _request: Request) -> Plain:
-        size = await self._store.size()
-        system = self._system
+        size, read = await self._store.size(), await self._figures.read()
         return {
-            "now": moment.format_instant(self._clock.now()),
+            "now": moment.format_instant(read.at),
             "since": moment.format_instant(self._started),
             "warp": isinstance(self._clock, WarpClock),
             "customers": size.customers,
-            "active": system.active,
+            "active": read.active,
             "events": size.events,
             "facts": size.facts,
             "alarms": size.alarms,
             "quarantined": size.quarantined,
             "held": size.held,
-            "turns": system.turns,
-            "commits": system.commits,
+            "turns": read.meter.turns.count,
+            "commits": read.meter.commits.count,
+            "answers": {name: count for name, count in read.meter.answers.items() if count},
+            "rejects": dict(read.refusals),
             "intake": {
-                "waiting": len(system.intake),
-                "bytes": system.intake.bytes,
-                "refused": system.intake.refused,
+                "waiting": read.waiting,
+                "bytes": read.waiting_bytes,
+                "refused": read.refused,
             },
-            "queue": await self._postroom.counts(),
-            "sent": self._delivery.sent,
-            "products": len(system.catalogue),
+            "connections": read.connections,
+            "overdue": moment.format_duration(read.overdue),
+            "loop_lag_ms": round(read.late * 1_000),
+            "queue": read.by_state,
+            "sent": read.tally.accepted,
+            "resting": read.resting,
+            "unready": await self._figures.unready(),
+            "products": len(self._system.catalogue),
             **self._returns.status,
         }
 

@@ -30,6 +30,7 @@ from actors.compose import Composer
 from actors.gate import LANES, OPTIONAL, OWED, Gate
 from actors.settling import Settling, ended
 from actors.store import port
+from actors.tally import Tally
 from actors.transports.port import Letter, Transport
 from ecrm import mail
 from ecrm.delivery import suppression
@@ -65,7 +66,7 @@ class Delivery:
         policy: Policy,
         reports: Nudged,
     ) -> None:
-        self.sent = 0
+        self.tally = Tally()
         self.policy = policy
         self.gate = Gate(policy, {}, (), transport.name)
         self._settling = Settling(clock, transport, self.gate)
@@ -100,6 +101,11 @@ class Delivery:
         return self._transport.name
 
     @property
+    def sent(self) -> int:
+        """How many mails were accepted."""
+        return self.tally.accepted
+
+    @property
     def in_hand(self) -> int:
         """How many lots are being handed over."""
         return self._lots
@@ -124,12 +130,14 @@ class Delivery:
     async def _resolve(self) -> None:
         """Settle what an earlier life left in the middle of being handed over."""
         now = self._clock.now()
-        results = []
+        results, mails = [], {}
         for row in await self._store.reclaim(self._epoch):
-            took = await self._transport.took(mail.decode(row.mail))
+            mails[row.mail_id] = wanted = mail.decode(row.mail)
+            took = await self._transport.took(wanted)
             results.append(self._settling.resolved(row, took))
         if results:
             await self._store.settle(now, results)
+            self.tally.settled(results, mails, now)
         self._reports.expect(now)
 
     # Claiming.
@@ -145,9 +153,11 @@ class Delivery:
         if not rows:
             return False
         with self._clock.working():
-            going, settled = await self._sorted(rows, now)
+            mails = {row.mail_id: mail.decode(row.mail) for row in rows}
+            going, settled = await self._sorted(rows, mails, now)
             if settled:
                 await self._store.settle(self._clock.now(), settled)
+                self.tally.kept_back(settled, mails)
                 self._reports.expect(now)
         for lot in self._in_lots(going):
             await hands.start(self._hand_over, lot)
@@ -172,10 +182,9 @@ class Delivery:
         return (LANES, free - 1) if free > 1 else (OWED, 1)
 
     async def _sorted(
-        self, rows: list[port.ClaimedRow], now: Instant
+        self, rows: list[port.ClaimedRow], mails: dict[str, Mail], now: Instant
     ) -> tuple[list[tuple[port.ClaimedRow, Mail]], list[port.Settled]]:
         """Those that go, and what becomes of the others; who goes has its tokens."""
-        mails = {row.mail_id: mail.decode(row.mail) for row in rows}
         unwanted = await self._suppressed(mails)
         going, settled, waiting = [], [], Counter[str]()
         for row in rows:
@@ -237,6 +246,7 @@ class Delivery:
     async def _settle(self, lot: Lot, results: list[port.Settled]) -> None:
         now = self._clock.now()
         await self._store.settle(now, results)
+        self.tally.settled(results, lot.mails, now)
         for row in lot.rows.values():
             self.gate.leave(row.domain)
         if self.gate.limiter.ahead(now) > FORGETTABLE:
@@ -277,7 +287,6 @@ class Delivery:
         still_wanted = await self._store.submitting(bodies, self._epoch)
         going = [letter for mail_id, letter in letters.items() if mail_id in still_wanted]
         handed = await self._transport.send(going)
-        self.sent += sum(one.verdict == "accepted" for one in handed)
         return [
             self._settling.settled(lot.rows[one.mail_id], lot.mails[one.mail_id], one, since)
             for one in handed

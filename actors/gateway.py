@@ -15,6 +15,7 @@ Rules, from what was measured of trio-websocket (style §4.6):
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Final
@@ -75,6 +76,7 @@ class Gateway:
     ) -> None:
         self.connections: set[Connection] = set()
         self.served = 0
+        self.refusals: Counter[str] = Counter()
         self._lines: set[Line] = set()
         self._refusing = 0
         self._system = system
@@ -171,7 +173,13 @@ class Gateway:
 
     async def _events(self, line: Line) -> None:
         name = f"s{next(self._numbers)}"
-        talk = session.Session(line.admit, session_id=name, prove=line.proves, allow=line.allow)
+        talk = session.Session(
+            line.admit,
+            session_id=name,
+            prove=line.proves,
+            allow=line.allow,
+            refusals=self.refusals,
+        )
         connection = Connection(line, talk, self._system, self._clock)
         self.connections.add(connection)
         self.served += 1

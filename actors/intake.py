@@ -62,7 +62,8 @@ class Item(msgspec.Struct, gc=False):
     """A message on its way into a turn; `answered` hears its outcome, in the trio thread.
 
     `dedupe` is empty for what cannot come twice; `size` counts against the bytes of the intake;
-    `row_id` names the row that a word from inside stands for; `page` says that a browser sent it.
+    `row_id` names the row that a word from inside stands for; `page` says that a browser sent it;
+    `since` is when an event came, in seconds of the machine.
     """
 
     customer_id: CustomerId
@@ -72,6 +73,7 @@ class Item(msgspec.Struct, gc=False):
     dedupe: bytes = b""
     row_id: str = ""
     page: bool = False
+    since: float = 0.0
 
 
 class Intake:

@@ -12,6 +12,7 @@ kept as they are, because an HMAC needs them so.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -37,7 +38,8 @@ KINDS: Final[dict[settings.KeyKind, Source]] = {
 
 class Keyring:
     """The keys that are good now. `revoked` hear the id of each that is taken away; `used` holds
-    the ids of those that came in, with the instant of the last time.
+    the ids of those that came in, with the instant of the last time. `shown` counts the keys that
+    were shown at any door, by their kind; "unknown" opened none.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Keyring:
     ) -> None:
         self.revoked: list[Callable[[str], None]] = []
         self.used: dict[str, Instant] = {}
+        self.shown: Counter[str] = Counter()
         self._now = now
         self._grants: dict[str, Grant] = {}
         self._identities: dict[str, str] = {}
@@ -61,6 +64,7 @@ class Keyring:
 
     def authenticate(self, key: str) -> Grant | None:
         grant = self._grants.get(settings.hashed("secret", key))
+        self.shown["unknown" if grant is None else grant.kind] += 1
         if grant is not None:
             self.used[grant.key_id] = self._now()
         return grant

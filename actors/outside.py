@@ -33,11 +33,14 @@ CLOSE_LIMIT = 10.0
 
 
 class Waits(msgspec.Struct, frozen=True, gc=False):
-    """How busy the door is; `oldest` (among those still out) and `longest` in real seconds."""
+    """How busy the door is; `oldest` (among those still out) and `longest` in real seconds, and for
+    how many of them anything was out at all (`busy`).
+    """
 
     count: int
     oldest: float
     longest: float
+    busy: float
 
 
 class JumpingClock(Protocol):
@@ -67,24 +70,29 @@ class Outside:
         self._on_idle = on_idle
         self._begun: dict[object, float] = {}  # in the order they began
         self._longest = 0.0
+        self._busy_since = self._busy = 0.0
 
     def waits(self) -> Waits:
-        oldest = next(iter(self._begun.values()), None)
-        taken = 0.0 if oldest is None else time.monotonic() - oldest
-        return Waits(len(self._begun), taken, max(self._longest, taken))
+        now = time.monotonic()
+        taken = now - next(iter(self._begun.values()), now)
+        busy = self._busy + (now - self._busy_since if self._begun else 0.0)
+        return Waits(len(self._begun), taken, max(self._longest, taken), busy)
 
     @contextmanager
     def wait(self) -> Iterator[None]:
         """Count one wait on something real that is awaited inside (a socket in a test, say)."""
-        token = object()
+        token, began = object(), time.monotonic()
         if not self._begun:
+            self._busy_since = began
             self._on_busy()
-        self._begun[token] = time.monotonic()
+        self._begun[token] = began
         try:
             yield
         finally:
-            self._longest = max(self._longest, time.monotonic() - self._begun.pop(token))
+            now = time.monotonic()
+            self._longest = max(self._longest, now - self._begun.pop(token))
             if not self._begun:
+                self._busy += now - self._busy_since
                 self._on_idle()
 
     async def run(

@@ -29,6 +29,7 @@ from actors.compose import Composer
 from actors.console import Console
 from actors.delivery import Delivery
 from actors.door import Door
+from actors.figures import Figures
 from actors.gateway import Gateway
 from actors.housekeeping import Housekeeping
 from actors.limits import Limits
@@ -36,6 +37,7 @@ from actors.locksmith import Locksmith
 from actors.outside import Outside
 from actors.postroom import PostRoom
 from actors.proxies import Proxies
+from actors.pulse import Pulse
 from actors.reports import Reports
 from actors.returns import Returns
 from actors.settings import Settings
@@ -76,6 +78,10 @@ class Service:
         self.settings = settings
         self.store = store
         self.clock = clock
+        self.outside = outside
+        self.pulse = Pulse()
+        self.at_work: set[str] = set()
+        self.figures = Figures(self)
         self.keyring = keys.Keyring(settings.keys, clock.now)
         self.limits = Limits(settings.gateway.limits, _awake)
         self.door = Door(self.keyring, self.limits)
@@ -116,10 +122,10 @@ class Service:
             self.system,
             store,
             clock,
-            self.delivery,
             PostRoom(self.system, store, clock, self.delivery, composer),
             self.census,
             self.returns,
+            self.figures,
         )
         self.console.ops |= self.locksmith.ops
         proxies = Proxies(settings.web.trusted_proxies)
@@ -134,6 +140,8 @@ class Service:
             proxies,
             self.door,
             Hooks(self.returns, doors.provers(settings.doors, fetch), fetch, clock),
+            self.figures,
+            settings.web.metrics_from,
         )
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell
@@ -201,7 +209,7 @@ async def _run_all(service: Service) -> AsyncIterator[None]:
     done = {name: trio.Event() for name in parts}
     async with trio.open_nursery() as nursery:
         for name, run in parts.items():
-            nursery.start_soon(_run, run, done[name])
+            nursery.start_soon(_run, service.at_work, name, run, done[name])
         nursery.start_soon(service.gateway.keep)
         try:
             yield
@@ -233,8 +241,12 @@ def _awake() -> Instant:
     return Instant(round(trio.current_time() * 1_000))
 
 
-async def _run(part: Callable[[], Awaitable[None]], done: trio.Event) -> None:
+async def _run(
+    at_work: set[str], name: str, part: Callable[[], Awaitable[None]], done: trio.Event
+) -> None:
+    at_work.add(name)
     try:
         await part()
     finally:
+        at_work.discard(name)
         done.set()

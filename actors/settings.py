@@ -65,7 +65,8 @@ class StoreSection(Section, frozen=True):
 class WebSection(Section, frozen=True):
     """`link_key` numbers the secret that signs links: with the next number new mails are signed
     anew, and links of the number before are still read. Who comes through `trusted_proxies` has the
-    address that these name in `X-Forwarded-For`; of others the header is not believed.
+    address that these name in `X-Forwarded-For`; of others the header is not believed. Who asks
+    from `metrics_from` reads /metrics and /readyz without an operator's key.
     """
 
     host: str = "127.0.0.1"
@@ -73,6 +74,7 @@ class WebSection(Section, frozen=True):
     public_url: str = ""
     link_key: Annotated[int, Meta(ge=1, le=255)] = 1
     trusted_proxies: tuple[str, ...] = ()
+    metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1")
 
 
 class KeySection(Section, frozen=True):
@@ -245,8 +247,9 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
     file = _read(path)
     shop, delivery = file.shop, file.delivery
     _check_shop(shop)
-    for one in file.web.trusted_proxies:
-        value("web.trusted_proxies", proxies.network, one)
+    for name in ("trusted_proxies", "metrics_from"):
+        for one in getattr(file.web, name):
+            value(f"web.{name}", proxies.network, one)
     check_gateway(file.gateway)
     return Settings(
         shop=Shop(**msgspec.structs.asdict(shop)),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
+from time import perf_counter
 from typing import Final
 
 import structlog
@@ -27,6 +28,7 @@ from actors.catalogue import Catalogue
 from actors.clock import Clock, Nudged
 from actors.intake import Answer, Intake, Item, dedupe_key
 from actors.ledger import Ledger
+from actors.meter import Meter
 from actors.slot import NOT_WORTH_A_ROW, SNAPSHOT_EVERY, Slot, recover
 from actors.store import port
 from actors.surroundings import around
@@ -82,7 +84,8 @@ class System:
         self.broadcasts: Nudged | None = None
         self.listeners: list[Callable[[notices.Notice], None]] = []
         self.watchers: list[Callable[[CustomerId, customer.Facts], None]] = []
-        self.turns = self.commits = self.failures = self.poisoned = self.fallbacks = 0
+        self.meter = Meter()
+        self.failures = self.poisoned = self.fallbacks = 0
         self._slots: OrderedDict[CustomerId, Slot] = OrderedDict()
         self._held: dict[CustomerId, str] = {}
         # Snapshots of customers that were forgotten; they go with the next commit.
@@ -107,6 +110,7 @@ class System:
                 size=len(message.original),
                 dedupe=dedupe_key(customer_id, message.message_id),
                 page=message.source == "publishable",
+                since=perf_counter(),
             )
         )
 
@@ -149,12 +153,13 @@ class System:
         batch.rows.snapshots += self._leaving
         left = self._take_all(items, batch, repeats)
         if not batch.is_empty:
+            began = perf_counter()
             try:
                 await self.store.commit(batch.rows)
             except StoreBroken as error:
                 self._forget(batch, error)
                 return left
-            self.commits += 1
+            self.meter.commits.note(perf_counter() - began)
         self.failures = 0
         self._leaving.clear()
         self._release(batch)
@@ -251,13 +256,13 @@ class System:
         if item.customer_id in self._held:
             return self._refuse_held(item, batch, now)
         slot = self._slots[item.customer_id]
-        now = max(now, slot.state.now)
+        now, began = max(now, slot.state.now), perf_counter()
         try:
             taken = self._decide(message, slot.state, now)
             row = journal_row(item, slot.state.seq, taken) if taken.facts else None
         except Exception as error:  # noqa: BLE001 - whatever a decision raises is poison (law 8)
             return self._quarantine(item, batch, now, error)
-        self.turns += 1
+        self.meter.turns.note(perf_counter() - began)
         self._settle_row(item, batch)
         if row is not None:
             batch.slots.add(item.customer_id)
@@ -360,6 +365,7 @@ class System:
     # After the commit.
 
     def _release(self, batch: Batch) -> None:
+        self.meter.answered(batch.answers)
         for item, answer in batch.answers:
             item.answered(answer)
         for row, message in batch.tells:
@@ -405,8 +411,10 @@ class System:
     def _fail(self, items: list[Item], error: StoreBroken) -> None:
         self.failures += 1
         log.error("store_failed", error=str(error), in_a_row=self.failures)
+        unknown = Answer("unknown", str(error))
+        self.meter.answered((item, unknown) for item in items)
         for item in items:
-            item.answered(Answer("unknown", str(error)))
+            item.answered(unknown)
         if self.failures >= FAILURES_ALLOWED:
             raise error
 

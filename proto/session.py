@@ -15,6 +15,7 @@ each kind of frame does. Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 from typing import ClassVar, Final
@@ -140,13 +141,14 @@ class _Answers:
 
 class Session:
     """One connection's side of the conversation. `authenticate` tells whose a key is, if any's;
-    `prove` judges a userHash, `allow` keeps the rate.
+    `prove` judges a userHash, `allow` keeps the rate, `refusals` counts the messages that are
+    rejected, by code.
     """
 
     __slots__ = (
         "_allow", "_authenticate", "_form", "_max_frame_bytes", "_notice_form", "_prove",
-        "_proved", "_session_id", "_source", "_waiting", "_window", "grant", "state", "topics",
-        "unanswered",
+        "_proved", "_refusals", "_session_id", "_source", "_waiting", "_window", "grant", "state",
+        "topics", "unanswered",
     )  # fmt: skip
 
     def __init__(
@@ -155,6 +157,7 @@ class Session:
         session_id: str,
         window: int = WINDOW,
         max_frame_bytes: int = MAX_FRAME_BYTES,
+        refusals: Counter[str] | None = None,
         *,
         prove: identity.Prove = identity.unproved,
         allow: Allow = unlimited,
@@ -170,6 +173,7 @@ class Session:
         self._prove = prove
         self._allow = allow
         self._proved: str | None = None
+        self._refusals = Counter() if refusals is None else refusals
         self._waiting: dict[str, _Waiting] = {}
         # Of the last question; notices go in the notation of the subscription.
         self._form: Format = JSON
@@ -307,6 +311,7 @@ class Session:
             if message_id:
                 busy.append(message_id)
             else:
+                self._refusals["invalid"] += 1
                 actions.append(self._reply(Reject("", "invalid", "$", "It has no messageId")))
         return [*actions, self._reply(BusyFrame(busy, wait))] if busy else actions
 
@@ -322,10 +327,12 @@ class Session:
         control = kind in ("hello", "subscribe", "batch")
         if control or not (message_id or kind in ("track", "identify", "page", "alias")):
             return self._end("invalid_frame", f"{fault.path}: {fault.reason}")
+        self._refusals["invalid"] += 1
         return [self._reply(Reject(message_id, "invalid", fault.path, fault.reason))]
 
     def _take(self, read: Message | Reject, answers: _Answers) -> None:
         if isinstance(read, Reject):
+            self._refusals[read.code] += 1
             answers.rejects.append(read)
             return
         who = (read.user_id, read.anonymous_id)
@@ -359,6 +366,7 @@ class Session:
     ) -> list[str | bytes]:
         """Not acceptable after all, as for a customer on hold."""
         frame = Reject(message_id, code, path, reason)
+        self._refusals[code] += 1
         return [
             _written(form, frame) for form, asked in self._answered((message_id,)) for _ in asked
         ]

@@ -54,6 +54,7 @@ async def _serve_until_stopped(
             trio.open_nursery() as listening,
             trio.open_nursery() as pages,
         ):
+            connections.start_soon(running.pulse.beat)
             made = await _first_keys(running)
             if options.demo:
                 await demo.seed(running)

@@ -16,6 +16,7 @@ what became of the whole body, and only when that is durable:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -112,15 +113,19 @@ class Said(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class Api:
+    """`refusals` counts the messages that are rejected, by code."""
+
     def __init__(
         self,
         system: System,
         clock: Clock,
         authenticate: Authenticate,
+        refusals: Counter[str],
         *,
         prove: identity.Prove = identity.unproved,
         allow: Callable[[Grant, int], int] = _unlimited,
     ) -> None:
+        self._refusals = refusals
         self._system = system
         self._clock = clock
         self._authenticate = authenticate
@@ -189,7 +194,9 @@ class Api:
             return _again(429, "busy", "too much at once: send it again", after=wait)
         if not all(map(_is_known, offering.answers)):
             return _again(503, "unknown", "it may not be on disk: send it again with the same ids")
-        return _told(items, offering.answers)
+        rejected = _rejected(items, offering.answers)
+        self._refusals.update(one.code for one in rejected)
+        return _told(items, rejected)
 
     # What every answer has, and what went wrong before a message was read.
 
@@ -225,9 +232,8 @@ def _is_known(answer: Answer | None) -> bool:
     return answer is not None and answer.outcome != "unknown"
 
 
-def _told(items: list[post.Item], answers: list[Answer | None]) -> Response:
+def _told(items: list[post.Item], rejected: list[Refused]) -> Response:
     """All of a body has been decided on: what was taken, and what never will be."""
-    rejected = _rejected(items, answers)
     if not rejected:
         return _say(200, Said(success=True))
     first = rejected[0]

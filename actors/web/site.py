@@ -9,6 +9,7 @@ from quart import request
 
 from actors import limits
 from actors.door import Door
+from actors.figures import Figures
 from actors.proxies import Proxies
 from actors.system import System
 from actors.web import app
@@ -22,6 +23,7 @@ from actors.web.look import Look
 from actors.web.mine import Mine
 from actors.web.preferences import Preferences
 from actors.web.tracks import Tracks
+from actors.web.vitals import Vitals
 from proto.session import Grant, Turned
 
 
@@ -34,6 +36,8 @@ class Site:
         proxies: Proxies,
         door: Door,
         hooks: Hooks,
+        figures: Figures,
+        near: tuple[str, ...],
     ) -> None:
         self._door = door
         self._proxies = proxies
@@ -51,10 +55,12 @@ class Site:
                     system,
                     desk.clock,
                     self._admit,
+                    figures.refusals,
                     prove=door.keyring.proves,
                     allow=self._allow,
                 ).blueprint(),
                 hooks.blueprint(),
+                Vitals(figures, proxies, near, self._admit).blueprint(),
             ],
         )
 

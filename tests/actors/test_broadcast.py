@@ -186,7 +186,7 @@ async def test_a_page_takes_no_more_of_a_batch_than_its_share_while_events_wait(
     batches = defaultdict(Counter)
 
     def watch(who, _made):
-        batches[house.system.commits][who.startswith("live")] += 1
+        batches[house.system.meter.commits.count][who.startswith("live")] += 1
 
     house.system.watchers.append(watch)
     house.offer(*(house.message(f"live{n}", added()) for n in range(500)))
