@@ -21,6 +21,8 @@ class Batch:
         self.notices: list[notices.Notice] = []
         self.turns: list[tuple[CustomerId, customer.Facts]] = []
         self.seen: dict[bytes, Answer] = {}
+        # How long each turn took, in seconds.
+        self.took: list[float] = []
 
     def ban(self, effect: effects.Suppress | effects.Free, key: bytes, now: Instant) -> None:
         """An address goes on the suppression list, or leaves it; `key` hashes it."""

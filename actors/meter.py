@@ -6,6 +6,7 @@ of the machine, not of the domain's clock: a virtual day is no slow commit.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from time import perf_counter
 from typing import get_args
@@ -18,15 +19,14 @@ class Meter:
     """`answers` counts events by what they were answered; words from inside are none."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, int] = dict.fromkeys(get_args(Outcome), 0)
+        self.answers: Counter[str] = Counter(dict.fromkeys(get_args(Outcome), 0))
         self.turns = Spread(TURNS)
         self.commits = Spread(COMMITS)
         self.acks = Spread(ACKS)
 
     def answered(self, answers: Iterable[tuple[Item, Answer]]) -> None:
         """These are about to hear their answers."""
-        now, counts, acks = perf_counter(), self.answers, self.acks
-        for item, answer in answers:
-            if item.since:
-                counts[answer.outcome] += 1
-                acks.note(now - item.since)
+        now = perf_counter()
+        events = [(answer.outcome, now - item.since) for item, answer in answers if item.since]
+        self.answers.update([outcome for outcome, _ in events])
+        self.acks.note_all([took for _, took in events])

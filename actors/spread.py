@@ -6,7 +6,7 @@ What it looks like to whoever reads metrics is made when they ask (`actors/expos
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from typing import Final
 
@@ -33,6 +33,17 @@ class Spread:
     def note(self, seconds: float) -> None:
         self._counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
+
+    def note_all(self, seconds: list[float]) -> None:
+        """The same for many, at a fraction of the cost; `seconds` is sorted by it."""
+        seconds.sort()
+        below = 0
+        for place, bound in enumerate(self.bounds):
+            upto = bisect_right(seconds, bound)
+            self._counts[place] += upto - below
+            below = upto
+        self._counts[-1] += len(seconds) - below
+        self.total += sum(seconds)
 
     @property
     def count(self) -> int:

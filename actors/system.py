@@ -262,7 +262,7 @@ class System:
             row = journal_row(item, slot.state.seq, taken) if taken.facts else None
         except Exception as error:  # noqa: BLE001 - whatever a decision raises is poison (law 8)
             return self._quarantine(item, batch, now, error)
-        self.meter.turns.note(perf_counter() - began)
+        batch.took.append(perf_counter() - began)
         self._settle_row(item, batch)
         if row is not None:
             batch.slots.add(item.customer_id)
@@ -365,6 +365,7 @@ class System:
     # After the commit.
 
     def _release(self, batch: Batch) -> None:
+        self.meter.turns.note_all(batch.took)
         self.meter.answered(batch.answers)
         for item, answer in batch.answers:
             item.answered(answer)

@@ -18,6 +18,18 @@ def test_what_is_noted_counts_in_its_class_and_all_above():
     assert (spread.count, spread.total) == (4, pytest.approx(2.65))
 
 
+def test_many_at_once_count_as_they_would_one_by_one():
+    seconds = [2.0, 0.05, 0.1, 0.5, 1.0, 0.1]
+    single, many = Spread((0.1, 1.0)), Spread((0.1, 1.0))
+    for one in seconds:
+        single.note(one)
+    many.note_all(seconds[:4])
+    many.note_all([])
+    many.note_all(seconds[4:])
+    assert many.cumulated == single.cumulated == [3, 5, 6]
+    assert many.total == pytest.approx(single.total)
+
+
 @pytest.mark.parametrize("bounds", [TURNS, COMMITS, ACKS, MAILS])
 def test_the_classes_rise(bounds):
     assert list(bounds) == sorted(set(bounds))
