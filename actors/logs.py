@@ -30,7 +30,8 @@ HIDDEN: Final = "…"
 
 _MASKS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     # Our keys, and those of providers that can be told by their beginning.
-    (re.compile(r"\b(sk|ok|pk|is|whsec|SG|key|xkeysib|re)([_.-])[\w.~+/=-]{8,}"), rf"\1\2{HIDDEN}"),
+    (re.compile(r"\b((?:sk|ok|pk|whsec)_)[\w+/=-]{8,}"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b(is_|re_|SG\.|key-|xkeysib-)[\w.-]{16,}"), rf"\1{HIDDEN}"),
     # What stands in an Authorization.
     (re.compile(r"(?i)\b(basic|bearer)(\s+)[\w.~+/=-]{6,}"), rf"\1\2{HIDDEN}"),
     (

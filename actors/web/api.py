@@ -120,12 +120,12 @@ class Api:
         system: System,
         clock: Clock,
         authenticate: Authenticate,
-        refusals: Counter[str],
         *,
+        refusals: Counter[str] | None = None,
         prove: identity.Prove = identity.unproved,
         allow: Callable[[Grant, int], int] = _unlimited,
     ) -> None:
-        self._refusals = refusals
+        self._refusals = Counter() if refusals is None else refusals
         self._system = system
         self._clock = clock
         self._authenticate = authenticate

@@ -55,7 +55,7 @@ class Site:
                     system,
                     desk.clock,
                     self._admit,
-                    figures.refusals,
+                    refusals=figures.refusals,
                     prove=door.keyring.proves,
                     allow=self._allow,
                 ).blueprint(),

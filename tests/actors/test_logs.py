@@ -43,6 +43,8 @@ def lines(out):
         ("unsubscribe+AbCdEfGhIjKl@news.example", "u…@news.example"),
         ("no key sk_Ab-3_xyzxyzxyz here", "no key sk_… here"),
         ("ok_0123456789abcdef", "ok_…"),
+        ("is_0123456789abcdefg, SG.abcdefgh.ijklmnopq", "is_…, SG.…"),
+        ("it is_spooled in a key-value-store", "it is_spooled in a key-value-store"),
         ("whsec_MfKQ9r8GKYqrTwjU", "whsec_…"),
         ("Authorization: Bearer abc.def-ghi_jkl=", "Authorization: Bearer …"),
         ("Basic c2tfdGVzdDo=", "Basic …"),
