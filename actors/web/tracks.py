@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -28,7 +29,7 @@ POINT: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAE
 
 # The mail's own styles and pictures; no script, no form, and no page of ours around it.
 VIEW_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src https:; base-uri 'none'; "
+    "default-src 'none'; style-src 'unsafe-inline'; img-src https:%s; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 )
@@ -62,6 +63,9 @@ class Tracks:
         self._desk = desk
         self._judge = judge
         self._proxies = proxies
+        # The demo shop's pictures are those of the one shop without https.
+        shop = urlsplit(desk.shop.public_url)
+        self._pictures = f" http://{shop.netloc}" if shop.scheme == "http" else ""
 
     def blueprint(self) -> Blueprint:
         pages = Blueprint("tracks", __name__)
@@ -136,7 +140,7 @@ class Tracks:
         page = Response(
             self._desk.composer.compose(plain).html, content_type="text/html; charset=utf-8"
         )
-        page.headers["Content-Security-Policy"] = VIEW_POLICY
+        page.headers["Content-Security-Policy"] = VIEW_POLICY % self._pictures
         return page
 
     def _trace(self) -> Trace:
