@@ -13,13 +13,14 @@ import structlog
 import trio
 from rich.console import Console
 
-from actors import demo, keys, lmtp, settings
+from actors import keys, lmtp, settings
 from actors.clock import Clock, WallClock, WarpClock
 from actors.commands import Words
 from actors.commands.opening import listen, open_service, wall_now
 from actors.service import Service
 from actors.settings import Settings
 from actors.web import server
+from actors.web.demo import opening as demo
 
 log = structlog.get_logger()
 
@@ -27,12 +28,16 @@ log = structlog.get_logger()
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
     serve = commands.add_parser("serve", parents=[shared], help="run the service")
     serve.add_argument("--warp", action="store_true", help="a clock that can be pushed forward")
-    serve.add_argument("--demo", action="store_true", help="a few products, and --warp")
+    serve.add_argument(
+        "--demo", action="store_true", help="a shop to try it out, under /demo/, and --warp"
+    )
     serve.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, configured: Settings) -> int:
     clock = WarpClock(wall_now()) if options.warp or options.demo else WallClock()
+    if options.demo:
+        configured = demo.furnished(configured)
     trio.run(
         partial(_serve_until_stopped, configured, clock, options),
         restrict_keyboard_interrupt_to_checkpoints=True,
@@ -56,12 +61,12 @@ async def _serve_until_stopped(
         ):
             connections.start_soon(running.pulse.beat)
             made = await _first_keys(running)
-            if options.demo:
-                await demo.seed(running)
             port = await listening.start(listen, running, connections)
             back, takes = configured.doors.lmtp_port, running.returns
             if back:
                 await listening.start(lmtp.listen, back, takes.knows, takes.take)
+            if options.demo and isinstance(clock, WarpClock):
+                await demo.open_shop(running, clock, port)
             web = await pages.start(server.serve, running.web.app, configured.web, stopping.wait)
             _announce(configured, port, web, made, options)
             # What is there by now stays: the collector need not look at it again (style §4.7).
@@ -106,7 +111,13 @@ def _announce(
 ) -> None:
     out = Console(highlight=False, soft_wrap=True)
     url = f"ws://{configured.gateway.host}:{port}"
-    out.print(f"[bold]ecrm is ready.[/] Events at {url}/v1/events, console at {url}/v1/console")
+    out.print("[bold]ecrm is ready.[/]")
+    if options.demo:
+        out.print(f"\n  Open [bold]{web}/demo/[/], a shop to try it out.\n")
+        out.print(
+            "[bold]--demo is for trying out:[/] whoever reaches this port may push the clock."
+        )
+    out.print(f"Events at {url}/v1/events, console at {url}/v1/console")
     out.print(f"Pages behind the links of mails at {web}")
     out.print(f"Database {configured.database}, mails in {configured.maildir}/new")
     if configured.doors.lmtp_port:
@@ -118,10 +129,8 @@ def _announce(
     if options.demo:
         operator = made.get("operator", "ok_…")
         python = os.path.relpath(sys.executable)
-        ask = f"{python} run.py console{_named(options)}"
-        out.print("\nTry, in another terminal:")
+        out.print("\nOr from another terminal:")
         out.print(f"  export ECRM_OPERATOR_KEY={operator}")
-        out.print(f"  {ask} -c status")
-        out.print(f"  {ask} -c 'clock advance 3h'")
+        out.print(f"  {python} run.py console{_named(options)} -c 'clock advance 3h'")
     if not made and not configured.keys:
         out.print("The keys are those that the first start on this database has shown.")

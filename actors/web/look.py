@@ -2,7 +2,8 @@
 
 Pages are Jinja templates under `templates/web/pages`, filled with everything escaped; anything
 undefined is an error. Their sentences are English, and translated by `web.po` of each language. The
-shop's colour comes as a style sheet of its own, because a page may hold no style itself (CSP).
+demo shop has a folder and a catalogue of its own, `demo`. The shop's colour comes as a style sheet
+of its own, because a page may hold no style itself (CSP).
 """
 
 from __future__ import annotations
@@ -28,15 +29,17 @@ TYPES: Final = {
 
 
 class Look:
-    """Raises `errors.Misconfigured` on a catalogue that cannot be read."""
+    """`pages` is a folder of templates and `words` the name of their catalogues. Raises
+    `errors.Misconfigured` on a catalogue that cannot be read.
+    """
 
-    def __init__(self, root: Path, shop: Shop) -> None:
+    def __init__(self, root: Path, shop: Shop, pages: str = "pages", words: str = "web") -> None:
         self.shop = shop
         self.catalogues = {SOURCE_LANGUAGE: Catalogue(SOURCE_LANGUAGE)}
-        for path in sorted((root / "locale").glob("*/LC_MESSAGES/web.po")):
+        for path in sorted((root / "locale").glob(f"*/LC_MESSAGES/{words}.po")):
             language = path.parent.parent.name
             self.catalogues[language] = Catalogue(language, path)
-        self.folder = root / "web" / "pages"
+        self.folder = root / "web" / pages
         self.files = {
             file.name: (file.read_bytes(), TYPES[file.suffix])
             for file in sorted((root / "web" / "static").iterdir())

@@ -1,6 +1,6 @@
 """The site: all the pages of the service on one desk, the judge of what is seen of mails, the API.
 
-Other blueprints (a demo shop, a console) are added to the list here.
+Other blueprints (a console) are added to the list here; the demo shop opens where it is wanted.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Site:
         figures: Figures,
         near: tuple[str, ...],
     ) -> None:
+        self.desk = desk
         self._door = door
         self._proxies = proxies
         self.judge = Judge(desk, system.intake)
