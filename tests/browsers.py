@@ -92,9 +92,12 @@ class Seen:
 
 
 @contextmanager
-def visit(browser, *homes, viewport=DESK, user_agent=PERSON, **options) -> Iterator[Seen]:
-    """A fresh tab; `homes` are the hosts (`http://127.0.0.1:1234`) that it may ask. `options` are
-    Playwright's: `java_script_enabled`, `color_scheme`, `locale`, `bypass_csp`.
+def visit(
+    browser, *homes, viewport=DESK, user_agent=PERSON, cookies=(), **options
+) -> Iterator[Seen]:
+    """A fresh tab; `homes` are the hosts (`http://127.0.0.1:1234`) that it may ask, `cookies` the
+    names of those that it may be given. `options` are Playwright's: `java_script_enabled`,
+    `color_scheme`, `locale`, `bypass_csp`.
     """
     context = browser.new_context(viewport=viewport, user_agent=user_agent, **options)
     context.set_default_timeout(PATIENCE * 1_000)
@@ -103,7 +106,8 @@ def visit(browser, *homes, viewport=DESK, user_agent=PERSON, **options) -> Itera
         yield seen
         hosts = {urlsplit(home).netloc for home in homes}
         away = [url for url in seen.requests if urlsplit(url).netloc not in hosts]
-        found = away, seen.complaints, context.cookies()
+        given = [one["name"] for one in context.cookies() if one["name"] not in cookies]
+        found = away, seen.complaints, given
         assert found == ([], [], []), found
     finally:
         context.close()
@@ -191,14 +195,24 @@ def serving(folder: Path, settings: str = "") -> Iterator[House]:
             f'[web]\nport = {web}\npublic_url = "http://127.0.0.1:{web}"\n{settings}',
             encoding="utf-8",
         )
-        stack.enter_context(_process(folder, config))
+        stack.enter_context(_process(folder, config, "--warp"))
         yield House(folder, port, web, front)
 
 
 @contextmanager
-def _process(folder: Path, config: Path) -> Iterator[None]:
+def serving_demo(folder: Path) -> Iterator[House]:
+    """`run.py serve --demo`, with its own shop, as somebody new starts it."""
+    port, web = free_port(), free_port()
+    config = folder / "ecrm.toml"
+    config.write_text(f"[gateway]\nport = {port}\n[web]\nport = {web}\n", encoding="utf-8")
+    with _process(folder, config, "--demo"):
+        yield House(folder, port, web, f"http://127.0.0.1:{web}/demo/")
+
+
+@contextmanager
+def _process(folder: Path, config: Path, how: str) -> Iterator[None]:
     log = folder / "log"
-    words = ["run.py", "serve", "--warp", "--config", str(config), "--data", str(folder)]
+    words = ["run.py", "serve", how, "--config", str(config), "--data", str(folder)]
     keys = {"PUBLISHABLE": PUBLISHABLE, "SECRET": SECRET, "OPERATOR": OPERATOR}
     with log.open("ab") as written:
         process = subprocess.Popen(
