@@ -14,7 +14,7 @@ $(STAMP): requirements.txt
 	$(BIN)/python -m pip check
 	touch $(STAMP)
 
-run: setup  ## start the service with a few products and a clock that can be pushed
+run: setup  ## start the service with a shop to try it out: http://127.0.0.1:8080/demo/
 	$(BIN)/python run.py serve --demo
 
 test: setup  ## everything, on two workers; a browser and a mail server are installed where they may be
