@@ -104,7 +104,7 @@ class Witness:
 
     def __init__(self, transport):
         self.name, self.lines, self.lot = transport.name, transport.lines, transport.lot
-        self.took = transport.took
+        self.repeatable, self.took = transport.repeatable, transport.took
         self.doubted = Counter()
         self.stages = Counter()
         self._transport = transport
