@@ -29,7 +29,7 @@ class Compare(msgspec.Struct, frozen=True, gc=False, tag=True):
     def __str__(self) -> str:
         if self.value is True and self.operator == "==":
             return self.reading
-        return f"{self.reading} {self.operator} {_written(self.value)}"
+        return f"{self.reading} {self.operator} {written(self.value)}"
 
 
 class Not(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -69,7 +69,20 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     failed: str
 
 
-def _written(value: Value) -> str:
+class Failure(msgspec.Struct, frozen=True, gc=False):
+    """A comparison that does not hold: the value that was seen, and what it has to be."""
+
+    reading: str
+    saw: Value
+    operator: str
+    value: Value
+
+    def __str__(self) -> str:
+        needs = f"{self.operator} {written(self.value)}"
+        return f"{self.reading} was {written(self.saw)}, needs {needs}"
+
+
+def written(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -155,6 +168,25 @@ def judge(condition: Condition, look: Look) -> Verdict:
     return Verdict(holds=not failed, seen=seen, failed=failed)
 
 
+def first_failure(condition: Condition, look: Look, *, wanted: bool = True) -> Failure | None:
+    """The first comparison that would have to come out otherwise; None where it is as wanted. Of
+    several of which one is enough, it is the first.
+    """
+    match condition:
+        case Compare(reading, operator, value):
+            found = look(reading)
+            if _compares(found, operator, value) == wanted:
+                return None
+            return Failure(reading, found, operator if wanted else _OPPOSITE[operator], value)
+        case Not(inner):
+            return first_failure(inner, look, wanted=not wanted)
+        case All(parts) | AnyOf(parts):
+            failures = [first_failure(part, look, wanted=wanted) for part in parts]
+            if isinstance(condition, All) != wanted and None in failures:
+                return None
+            return next((failure for failure in failures if failure is not None), None)
+
+
 def _failure(condition: Condition, look: Look, seen: dict[str, Value], *, wanted: bool) -> str:
     """What keeps `condition` from being as wanted; empty where nothing does."""
     match condition:
@@ -164,8 +196,7 @@ def _failure(condition: Condition, look: Look, seen: dict[str, Value], *, wanted
             found = seen[reading]
             if _compares(found, operator, value) == wanted:
                 return ""
-            needs = operator if wanted else _OPPOSITE[operator]
-            return f"{reading} was {_written(found)}, needs {needs} {_written(value)}"
+            return str(Failure(reading, found, operator if wanted else _OPPOSITE[operator], value))
         case Not(inner):
             return _failure(inner, look, seen, wanted=not wanted)
         case All(parts) | AnyOf(parts):

@@ -117,3 +117,10 @@ def check(wanted: condition.Condition) -> None:
 
 def judge(wanted: condition.Condition, state: State, refs: Refs) -> condition.Verdict:
     return condition.judge(wanted, lambda name: READINGS[name](state, refs))
+
+
+def first_failure(
+    wanted: condition.Condition, state: State, refs: Refs
+) -> condition.Failure | None:
+    """The first comparison that does not hold, with the value it saw; None where all is well."""
+    return condition.first_failure(wanted, lambda name: READINGS[name](state, refs))

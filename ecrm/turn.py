@@ -22,6 +22,7 @@ from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
 from ecrm import (
+    admission,
     apply,
     calendar,
     consent,
@@ -134,7 +135,7 @@ class Turn:
             for key in list(self._stays(one, trigger.refs)):
                 self._start_clock(one, key, trigger)
         for one in begun:
-            self._enrol(one, trigger)
+            self.enrol(one, trigger)
 
     def _stays(self, one: Programme, refs: dict[str, str]) -> Iterator[str]:
         """The stays in a programme that a trigger concerns: all, unless it names what they are
@@ -187,12 +188,10 @@ class Turn:
         until, why = Instant(now + SETTLE), "heard of late: more may be on its way"
         self.record(facts.MailDeferred(key, step.name, step.kind, until, "settling", why))
 
-    def _enrol(self, one: Programme, trigger: triggers.Trigger) -> None:
-        about = trigger.refs.get(one.per, "")
-        key = f"{one.name}/{about}" if about else one.name
-        if key in self.state.enrolments or not self._may_come(one):
-            return
-        if not readings.judge(one.when, self.state, trigger.refs).holds:
+    def enrol(self, one: Programme, trigger: triggers.Trigger) -> None:
+        """Let somebody in whom this trigger opens a programme for, where nothing bars it."""
+        key = admission.key_of(one, trigger.refs)
+        if admission.barred(one, self.state, trigger.refs, self.moment.now) is not None:
             return
         since = min(trigger.occurred, self.moment.now)
         nth = self.state.stays.get(one.name, 0)
@@ -216,7 +215,9 @@ class Turn:
     def take_over(self, key: str, stay: Enrolment) -> None:
         """Go on with a stay of another life, from the step it awaited."""
         one = self.rules.programmes.get(stay.programme)
-        if key in self.state.enrolments or one is None or not self._may_come(one):
+        if key in self.state.enrolments or one is None:
+            return
+        if admission.kept_out(one, self.state, self.moment.now) is not None:
             return
         nth = self.state.stays.get(stay.programme, 0)
         self.record(
@@ -229,22 +230,6 @@ class Turn:
             if clock != stay.because or since != stay.began_at:
                 self.record(facts.ClockSet(key, clock, since))
         self.record(facts.Awaits(key, stay.step, stay.due))
-
-    def _may_come(self, one: Programme) -> bool:
-        if self._is_shut(one):
-            return False
-        ended = self.state.ended.get(one.name)
-        if ended is None:
-            return True
-        if one.again.after is None:
-            return False
-        return ended + one.again.after <= self.moment.now
-
-    def _is_shut(self, one: Programme) -> bool:
-        """Once the account is gone, only what is owed begins: the rest would keep the life."""
-        return self.state.closed_at is not None and any(
-            isinstance(step, MarkStep) or step.mail_class != "transactional" for step in one.steps
-        )
 
     # Steps.
 

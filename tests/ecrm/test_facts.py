@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ecrm import apply, effects, explain, facts, mail, messages, programmes, triggers
+from ecrm.explain import sentences
 from ecrm.matters import Comment, Invoice, Refund, Review
 from ecrm.moment import DAY, CustomerId, Instant
 from ecrm.programme import MailStep
@@ -31,7 +32,7 @@ def test_every_fact_can_be_told_in_a_sentence(kind, data):
 
 def test_no_kind_of_fact_is_without_its_place():
     subclasses = set(facts.Fact.__subclasses__())
-    assert subclasses == set(FACTS) == set(apply._APPLIERS) == set(explain._SENTENCES)
+    assert subclasses == set(FACTS) == set(apply._APPLIERS) == set(sentences._SENTENCES)
 
 
 @given(any_fact(), st.sampled_from([CustomerId("c1"), CustomerId("visitor:v")]))

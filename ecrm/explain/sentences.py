@@ -1,7 +1,7 @@
-"""Explain: facts in words a person understands, with the values that decided.
+"""Facts in words a person understands, with the values that decided: one sentence a fact.
 
-One sentence a fact. The console prints them under the instant of their turn; what a customer was
-not sent, and why, is read here (law 9).
+The console prints them under the instant of their turn; what a customer was not sent, and why, is
+read here (law 9).
 """
 
 from __future__ import annotations
