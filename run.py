@@ -7,6 +7,8 @@
     run.py import orders FILE          remember the past, customers too; write to nobody about it
     run.py replay FILE                 play a shop's invoices through a service of their own
     run.py why MAIL                    why a mail went: event, rule, values
+    run.py why-not CUSTOMER PROGRAMME  why a mail did not go, and what would change it
+    run.py forecast CUSTOMER           the next mails, if nothing else happens
     run.py clean --rehearse            who would be struck off the list, under each definition
     run.py bounce [--to ADDRESS]       take in a message that came back, for a mail server's pipe
     run.py keys add|list|revoke        make keys and take them away, at once
@@ -27,7 +29,20 @@ from types import ModuleType
 from typing import Final
 
 from actors import logs, settings
-from actors.commands import bounce, bring, check, clean, console, keys, preview, replay, serve, why
+from actors.commands import (
+    bounce,
+    bring,
+    check,
+    clean,
+    console,
+    forecast,
+    keys,
+    preview,
+    replay,
+    serve,
+    why,
+    why_not,
+)
 from ecrm.errors import EcrmError, Misconfigured
 
 COMMANDS: Final[tuple[ModuleType, ...]] = (
@@ -37,6 +52,8 @@ COMMANDS: Final[tuple[ModuleType, ...]] = (
     bring,
     replay,
     why,
+    why_not,
+    forecast,
     clean,
     bounce,
     keys,

@@ -44,6 +44,14 @@ class Request(msgspec.Struct, frozen=True):
     kind: str = ""
     origins: tuple[str, ...] = ()
     yes: bool = False
+    programme: str = ""
+    language: str = "en"
+    at: str = ""
+    seq: int | None = None
+    days: int | None = None
+    steps: int | None = None
+    event: Plain | None = None
+    full: bool = False
 
     @property
     def about(self) -> str:

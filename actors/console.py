@@ -2,8 +2,9 @@
 
 One JSON request a frame, one answer; nothing is said before a `hello` with an operator key. An op
 is a function from its request to plain values; those about the queue are in `actors/postroom.py`,
-those about who is held or sought in `actors/ward.py`. What changes anything is noted once it is
-done, with the id of the key that it was asked for with.
+those about who is held or sought in `actors/ward.py`, those that explain and foresee in
+`actors/insight.py`. What changes anything is noted once it is done, with the id of the key that it
+was asked for with.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from actors.ledger import SITE
 from actors.line import CLOSE_WITHIN, Line
 from actors.postroom import PostRoom
 from actors.returns import Returns
-from actors.slot import recover
 from actors.store import port
 from actors.system import System
+from actors.travel import present
 from actors.ward import Ward
 from actors.why import Unknown, why
 from ecrm import explain, facts, moment
-from ecrm.errors import Held
-from ecrm.moment import CustomerId, Instant
+from ecrm.explain import difference
+from ecrm.moment import CustomerId
 from ecrm.state import State
 from proto import permissions, session
 
@@ -186,22 +187,14 @@ class Console:
     async def _state(self, request: Request) -> State:
         if not request.customer:
             raise Refused("missing", "name a customer: inspect c42")
-        customer_id = CustomerId(request.customer)
-        lives = await self._store.load([customer_id])
-        try:
-            state = (await recover(self._store, lives[customer_id])).state
-        except Held as held:
-            raise Refused("held", f"{customer_id} is held: {held}") from None
-        if state.seq == 0:
-            raise Refused("unknown_customer", f"nobody has told anything of {customer_id}")
-        return state
+        return await present(self._store, CustomerId(request.customer))
 
     async def _inspect(self, request: Request) -> Plain:
         state = await self._state(request)
         turns = await self._store.journal(state.customer_id, before=None, limit=JOURNAL_SHOWN)
         return {
             "customer": state.customer_id,
-            "state": _readable(msgspec.to_builtins(state)),
+            "state": difference.plain(state),
             "timers": _timers(state),
             "journal": [_turn(row) for row in turns],
         }
@@ -298,24 +291,6 @@ class Console:
 
 def _error(request_id: int | str | None, code: str, reason: str) -> Plain:
     return {"id": request_id, "ok": False, "error": {"code": code, "reason": reason}}
-
-
-# Where the state holds instants: by the names of its fields, and as the values of these maps.
-_INSTANTS: Final = frozenset(("now", "at", "until", "due", "since", "last"))
-_MAPS_OF_INSTANTS: Final = frozenset(("timers", "clocks", "marks", "ended", "over", "invited"))
-
-
-def _readable(value: object, name: str = "", of: str = "") -> object:
-    """A state as plain values, its instants written out."""
-    match value:
-        case dict():
-            return {key: _readable(inner, str(key), name) for key, inner in value.items()}
-        case list() | tuple():
-            return [_readable(inner, name, of) for inner in value]
-        case int() if name in _INSTANTS or name.endswith("_at") or of in _MAPS_OF_INSTANTS:
-            return moment.format_instant(Instant(value))
-        case _:
-            return value
 
 
 def _timers(state: State) -> list[Plain]:

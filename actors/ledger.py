@@ -8,6 +8,7 @@ the books never disagree with the lives.
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -52,6 +53,10 @@ class Ledger:
         if now >= self._ends:
             self._begin_month(now)
         return self._spent
+
+    def copied(self) -> Ledger:
+        """The books as they stand, for whoever looks at another month without beginning it."""
+        return copy(self)
 
     def _begin_month(self, now: Instant) -> None:
         # Where it ends is remembered: every turn asks for the sums.

@@ -32,6 +32,7 @@ from actors.door import Door
 from actors.figures import Figures
 from actors.gateway import Gateway
 from actors.housekeeping import Housekeeping
+from actors.insight import Insight
 from actors.limits import Limits
 from actors.locksmith import Locksmith
 from actors.outside import Outside
@@ -128,6 +129,9 @@ class Service:
             self.figures,
         )
         self.console.ops |= self.locksmith.ops
+        self.console.ops |= Insight(
+            rules, self.catalogue, self.system.ledger, store, composer, clock.now
+        ).ops
         proxies = Proxies(settings.web.trusted_proxies)
         self.gateway = Gateway(
             self.system, clock, self.door, self.console.converse, settings.gateway, proxies

@@ -4,7 +4,9 @@
     queue [STATE] [CUSTOMER] · mail MAIL · why MAIL · programmes · satisfaction [SURVEY] ·
     pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] · drain [WHY] · resume … ·
     requeue MAIL · cancel-mail MAIL [WHY] · quarantine [NUMBER] · release CUSTOMER · operations ·
-    unsuppress CUSTOMER [ADDRESS [WHY]] · relearn · clock [advance 15d]
+    unsuppress CUSTOMER [ADDRESS [WHY]] · relearn · clock [advance 15d] ·
+    why-not CUSTOMER PROGRAMME [--at T] [--language fr] · forecast CUSTOMER [--days N] [--what-if
+    FILE] · at CUSTOMER [--seq N | --at T] [--steps N] [--what-if FILE]
 
 `--json` prints the answer as it came, for scripts.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from textwrap import indent
 from typing import Final, get_args
 
@@ -34,7 +37,10 @@ USAGE: Final = (
     "programmes | satisfaction [SURVEY] | "
     "pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] | drain [WHY] | resume … | "
     "requeue MAIL | cancel-mail MAIL [WHY] | quarantine [NUMBER] | release CUSTOMER | operations | "
-    "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | keys | clock [advance 15d]"
+    "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | keys | clock [advance 15d] | "
+    "why-not CUSTOMER PROGRAMME [--at T] [--language fr] | "
+    "forecast CUSTOMER [--days N] [--what-if EVENT.json] | "
+    "at CUSTOMER [--seq N | --at T] [--steps N] [--what-if EVENT.json]"
 )
 
 
@@ -146,6 +152,56 @@ def _pushed(about: list[str]) -> Plain | None:
             return None
 
 
+def _asked(wants: str, *names: str) -> Callable[[list[str]], Plain | None]:
+    """A reader of these words in their order, and of options behind them."""
+
+    def read(about: list[str]) -> Plain | None:
+        plain = [word for word in about[: len(names)] if not word.startswith("--")]
+        options = about[len(plain) :]
+        if len(plain) < len(names):
+            raise ValueError(f"this wants a {' and a '.join(names)}: {wants}")
+        if len(options) % 2:
+            return None
+        told: Plain = dict(zip(names, plain, strict=True))
+        for option, value in zip(options[::2], options[1::2], strict=True):
+            found = _OPTIONS.get(option)
+            if found is None:
+                return None
+            told[found[0]] = found[1](value)
+        return told
+
+    return read
+
+
+def event_in(path: str) -> object:
+    """The event of a "what if", from a file. Raises ValueError."""
+    try:
+        event = msgspec.json.decode(Path(path).read_bytes())
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from None
+    if not isinstance(event, dict):
+        raise ValueError(f"{path} holds no event: write one as a back end would send it")  # noqa: TRY004 - a file, not a type
+    return event
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is no number")
+    return int(text)
+
+
+_OPTIONS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
+    "--at": ("at", str),
+    "--language": ("language", str),
+    "--seq": ("seq", _number),
+    "--days": ("days", _number),
+    "--steps": ("steps", _number),
+    "--what-if": ("event", event_in),
+}
+
+
 # Ops that are told more than one word, or none.
 _READERS: Final[dict[str, Callable[[list[str]], Plain | None]]] = {
     "queue": _queued,
@@ -157,6 +213,9 @@ _READERS: Final[dict[str, Callable[[list[str]], Plain | None]]] = {
     "unsuppress": _freed,
     "quarantine": _numbered,
     "clock": _pushed,
+    "why-not": _asked("why-not c42 review", "customer", "programme"),
+    "forecast": _asked("forecast c42 --days 30", "customer"),
+    "at": _asked("at c42 --seq 12", "customer"),
 }
 
 
@@ -222,7 +281,9 @@ def _is_long(value: object) -> bool:
 def _table(name: str, rows: list[object]) -> Table | Text:
     if not rows:
         return Text(f"{name}: 0", style="italic")
-    table = Table(title=f"{name}: {len(rows)}", title_justify="left", show_lines=name == "journal")
+    table = Table(
+        title=f"{name}: {len(rows)}", title_justify="left", show_lines=name in ("journal", "steps")
+    )
     columns = list(rows[0]) if isinstance(rows[0], dict) else ["value"]
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)

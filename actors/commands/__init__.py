@@ -1,6 +1,7 @@
 """The commands of `run.py`, a file each: `add` declares its words, `run` does it.
 
-`opening` is what several of them open: a service, a store at rest, a bar of progress.
+`opening` is what several of them open: a service, a store at rest, a bar of progress; `showing` how
+they answer.
 """
 
 from __future__ import annotations

@@ -14,13 +14,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from actors import service
+from actors.catalogue import Catalogue
 from actors.clock import Clock, WarpClock
+from actors.compose import Composer
+from actors.insight import Insight
+from actors.ledger import Ledger
 from actors.outside import open_outside
 from actors.service import Service
 from actors.settings import Settings
 from actors.store.sqlite import SqliteStore, open_store
+from actors.templates import Templates
 from ecrm.errors import Misconfigured
+from ecrm.links import LinkKey, LinkKeys
 from ecrm.moment import Instant, instant_of
+from ecrm.rules import Rules
 
 
 def wall_now() -> Instant:
@@ -72,6 +79,25 @@ async def at_rest(configured: Settings) -> AsyncIterator[SqliteStore]:
         open_store(configured.database, outside, wall_now) as store,
     ):
         yield store
+
+
+@asynccontextmanager
+async def insight_at_rest(configured: Settings) -> AsyncIterator[Insight]:
+    """What explains and foresees, on the store of a service that is not running."""
+    async with at_rest(configured) as store:
+        # A clock that was pushed forward has seen more than the wall's.
+        now = max(wall_now(), await store.last_at() or wall_now())
+        rules = Rules(
+            configured.shop, configured.limits, configured.programmes, configured.thresholds
+        )
+        catalogue = Catalogue(configured.shop.currency)
+        await catalogue.load(store)
+        ledger = Ledger(configured.shop, rules.zone, catalogue)
+        await ledger.load(store, now)
+        read = Templates(service.TEMPLATES, configured.shop)
+        # Subjects have no links: none of these is signed by the service's own key.
+        composer = Composer(read, configured.shop, configured.mail, LinkKeys(LinkKey(1, bytes(32))))
+        yield Insight(rules, catalogue, ledger, store, composer, lambda: now)
 
 
 def there_is(database: Path) -> None:

@@ -1,0 +1,139 @@
+"""Time travel: a customer as it was at any fact of its past, read from the journal.
+
+The facts are folded from the first on. On the way every snapshot there is is compared with what the
+facts before it make, those after the wanted place too: what is shown is what the service knew, or
+it is refused. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import msgspec
+
+from actors.asked import Refused
+from actors.slot import recover
+from actors.store import port
+from ecrm import apply, facts
+from ecrm.errors import Held
+from ecrm.moment import CustomerId, Instant, Seq
+from ecrm.state import SCHEMA, State, decode, hash_of
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One turn of the past: the state before and after, and the facts between."""
+
+    seq: Seq
+    at: Instant
+    facts: tuple[facts.AnyFact, ...]
+    before: State
+    after: State
+
+
+class Past(msgspec.Struct, frozen=True):
+    """A customer's life up to a place in it, and what came after. `verified` are the places at
+    which a snapshot says the same as the facts.
+    """
+
+    state: State
+    facts: tuple[facts.AnyFact, ...]
+    later: tuple[port.JournalRow, ...]
+    last: Seq
+    verified: tuple[Seq, ...]
+
+    def turns(self, count: int) -> Iterator[Turn]:
+        """The next turns after the place, at most so many; of one that it lies within, the rest."""
+        state = self.state
+        for row in self.later[:count]:
+            made = facts.decode(row.facts)[max(0, state.seq - row.seq) :]
+            after = apply.replay(state, made)
+            yield Turn(state.seq, row.at, made, state, after)
+            state = after
+
+
+async def present(store: port.Store, customer_id: CustomerId) -> State:
+    """The customer as it is. Raises `Refused` for one who is held or unknown."""
+    lives = await store.load([customer_id])
+    try:
+        state = (await recover(store, lives[customer_id])).state
+    except Held as held:
+        raise Refused("held", f"{customer_id} is held: {held}") from None
+    if state.seq == 0:
+        raise Refused("unknown_customer", f"nobody has told anything of {customer_id}")
+    return state
+
+
+async def past(
+    store: port.Store,
+    customer_id: CustomerId,
+    *,
+    seq: int | None = None,
+    at: Instant | None = None,
+) -> Past:
+    """The life up to fact `seq`, or to the last turn at or before `at`; without both, all of it.
+
+    Raises `Refused` where nothing is known, there is no such place, or a snapshot disagrees.
+    """
+    rows = await store.journal(customer_id, before=None, limit=sys.maxsize)
+    if not rows:
+        raise Refused("unknown_customer", f"nobody has told anything of {customer_id}")
+    last = rows[-1].seq + rows[-1].count
+    if seq is not None and not 0 <= seq <= last:
+        raise Refused("invalid", f"{customer_id} has {last} facts: name a number from 0 to {last}")
+    if at is not None and at < rows[0].at:
+        raise Refused("invalid", "nothing was heard of this customer before its first turn")
+    verified = await _verified(store, customer_id, rows)
+    state, told = State(customer_id=customer_id), list[facts.AnyFact]()
+    later = list(rows)
+    while later and (at is None or later[0].at <= at) and (seq is None or later[0].seq < seq):
+        row = later[0]
+        made = _read(row)[: None if seq is None else seq - row.seq]
+        state = apply.replay(state, made)
+        told += made
+        if len(made) < row.count:
+            break
+        later.pop(0)
+    return Past(state, tuple(told), tuple(later), Seq(last), verified)
+
+
+def _read(row: port.JournalRow) -> tuple[facts.AnyFact, ...]:
+    try:
+        return facts.decode(row.facts)
+    except msgspec.MsgspecError as error:
+        raise Refused(
+            "unreadable", f"the facts from {row.seq} on cannot be read: {error}"
+        ) from None
+
+
+async def _verified(
+    store: port.Store, customer_id: CustomerId, rows: list[port.JournalRow]
+) -> tuple[Seq, ...]:
+    """The places at which a snapshot that can be read says what the facts before it make.
+
+    A snapshot is compared as a state, not as bytes: an older release may have written the same
+    state in other bytes.
+    """
+    lives = await store.load([customer_id])
+    wanted = {row.seq: row for row in lives[customer_id].snapshots if _is_whole(row)}
+    state, found = State(customer_id=customer_id), list[Seq]()
+    for row in rows:
+        if not wanted.keys() - set(found):
+            break
+        if row.seq != state.seq:
+            missing = f"facts {state.seq} to {row.seq - 1} of this customer are missing"
+            raise Refused("unverified", missing)
+        state = apply.replay(state, _read(row))
+        snapshot = wanted.get(state.seq)
+        if snapshot is None:
+            continue
+        if decode(snapshot.state) != state:
+            raise Refused(
+                "unverified", f"the snapshot at fact {state.seq} is not what the facts make"
+            )
+        found.append(state.seq)
+    return tuple(found)
+
+
+def _is_whole(row: port.SnapshotRow) -> bool:
+    return row.schema == SCHEMA and hash_of(row.state) == row.state_hash
