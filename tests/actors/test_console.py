@@ -331,10 +331,36 @@ async def left_a_cart(port):
         ("clock", {"op": "clock"}),
         ("clock advance 15d", {"op": "clock", "advance": "15d"}),
         ("clock advance 1d 12h", {"op": "clock", "advance": "1d12h"}),
+        ("why-not c42 cart", {"op": "why-not", "customer": "c42", "programme": "cart"}),
+        (
+            "why-not c42 cart --at 2026-03-02T10:00 --language fr",
+            {
+                "op": "why-not",
+                "customer": "c42",
+                "programme": "cart",
+                "at": "2026-03-02T10:00",
+                "language": "fr",
+            },
+        ),
+        ("forecast c42 --days 30", {"op": "forecast", "customer": "c42", "days": 30}),
+        ("at c42 --seq 12 --steps 2", {"op": "at", "customer": "c42", "seq": 12, "steps": 2}),
     ],
 )
 def test_what_is_typed_is_what_is_asked(typed, request_):
     assert terminal.parse(typed) == request_
+
+
+def test_the_event_of_a_what_if_is_read_from_its_file(tmp_path):
+    file = tmp_path / "event.json"
+    file.write_text('{"type": "track", "event": "Order Paid"}')
+    asked = terminal.parse(f"forecast c42 --what-if {file}")
+    assert asked["event"] == {"type": "track", "event": "Order Paid"}
+    for bad, said in (("[1]", "holds no event"), ("{", "is no JSON")):
+        file.write_text(bad)
+        with pytest.raises(ValueError, match=said):
+            terminal.parse(f"at c42 --what-if {file}")
+    with pytest.raises(ValueError, match="cannot read"):
+        terminal.parse(f"at c42 --what-if {tmp_path}/none")
 
 
 @pytest.mark.parametrize(
@@ -343,6 +369,7 @@ def test_what_is_typed_is_what_is_asked(typed, request_):
         "", "sing", "status now", "inspect", "inspect a b", "journal", "timers",
         "queue queued c42 more", "queue c42 c43", "pause", "pause lane", "quarantine x", "release",
         "customers a b c", "clock back 3h", "clock advance", "inspect 'c42",
+        "why-not c42", "forecast", "forecast --days 3", "forecast c42 --days", "at c42 --sequel 3",
     ],
 )  # fmt: skip
 def test_what_is_mistyped_is_answered_in_one_line(typed):
@@ -364,6 +391,8 @@ def shown(result, width=400):
         ("inspect", ["zoe@customers.example", "cart waits for offer until 2026-03-04T09:00:00Z"]),
         ("journal", ["1 of cup went into the cart", "opened an account", "mail k07 is accepted"]),
         ("timers", ["timers: 2", "2026-03-04T09:00:00Z", "offer", "week-1"]),
+        ("forecast", ["mails: ", "cart/offer", "Cart Emptied", "withheld"]),
+        ("at", ["steps: 0", "zoe@customers.example", "no snapshot"]),
         ("queue", ["mails: 2", "k01", "k07", "cart/reminder", "accepted"]),
         ("programmes", ["Left cart", "graduated", "once in a lifetime"]),
     ],
