@@ -207,7 +207,7 @@ class _Fork:
                     self.mails.append(self._coming(key, mail, dues.get(key, self.now)))
                 case facts.MailWithheld():
                     self._withhold(fact)
-                case facts.Left(kind=kind) if kind:
+                case facts.Left(kind=kind) if kind or fact.reason == "switched_off":
                     self._withhold(fact)
                 case _:
                     pass

@@ -86,7 +86,9 @@ class Episodes:
                     withheld = replace(withheld, failed=self._failed(before, stay, fact))
                 refs = stay.refs if stay is not None else {}
                 self.told.append(Episode(withheld, before, refs))
-            case facts.Left(key=key, kind=kind) if kind and self._is_ours(before, key):
+            case facts.Left(key=key, kind=kind) if self._is_ours(before, key) and (
+                kind or fact.reason == "switched_off"
+            ):
                 left = Answer("left", now, key, fact.step, kind, trigger=fact.detail)
                 left = replace(left, reason=fact.reason, detail=fact.detail)
                 self.told.append(Episode(left, before, before.enrolments[key].refs))

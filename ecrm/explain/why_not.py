@@ -139,19 +139,25 @@ class _Search:
 
     def _past(self, blank: WhyNot, last: Episode) -> WhyNot:
         answer = last.answer
+        if answer.outcome == "withheld":
+            return self._tried(blank, last, last.before, answer.at or self.at)
+        if last.trigger is not None:
+            return self._let_in(blank, last, last.trigger)
+        return replace(blank, changes=self._untried(answer))
+
+    def _untried(self, answer: Answer) -> tuple[Change, ...]:
+        """What can only be named."""
         match answer.outcome:
-            case "withheld":
-                return self._tried(blank, last, last.before, answer.at or self.at)
-            case "not_admitted" if last.trigger is not None:
-                return self._let_in(blank, last, last.trigger)
+            case "left" if answer.reason == "switched_off":
+                return (Change("enable", self.one.name),)
             case "left" | "retracted":
-                return replace(blank, changes=(Change("unhappened", answer.detail),))
-            case "unsent":
-                return replace(blank, changes=(_delivered(answer, self.state),))
-            case "queued":
-                return replace(blank, changes=(Change("delivery"),))
+                return (Change("unhappened", answer.detail),)
+            case "unsent" if answer.reason == "suppressed":
+                return (Change("free", self.state.person.email),)
+            case "unsent" | "queued":
+                return (Change("delivery"),)
             case _:
-                return blank
+                return ()
 
     def _future(self, blank: WhyNot) -> WhyNot:
         """What waits: when it goes, or what will keep it back then as things stand."""
@@ -277,9 +283,3 @@ def _awaited(changes: list[Change], met: Coming, now: Instant) -> list[Change]:
     if met.at <= now:
         return others
     return [*others, Change("wait", at=met.at)]
-
-
-def _delivered(answer: Answer, state: State) -> Change:
-    if answer.reason == "suppressed":
-        return Change("free", state.person.email)
-    return Change("delivery")

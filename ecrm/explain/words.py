@@ -63,6 +63,8 @@ _EN: Final[Mapping[str, str]] = {
     "switched_off_reason": "switched off", "preference_reason": "preference",
     "digest_reason": "digest", "settling_reason": "heard of late",
     "budget_reason": "budget", "merged_reason": "merged",
+    "expired_reason": "expired", "cancelled_reason": "cancelled", "dead_reason": "dead",
+    "suppressed_reason": "suppressed", "stale_reason": "stale",
     "after": "; then ", "and": " and ", "or": " or ", "day": "{0:%Y-%m-%d %H:%M} ({1})",
 }  # fmt: skip
 _FR: Final[Mapping[str, str]] = {
@@ -111,6 +113,8 @@ _FR: Final[Mapping[str, str]] = {
     "switched_off_reason": "désactivé", "preference_reason": "préférence",
     "digest_reason": "résumé périodique", "settling_reason": "appris tardivement",
     "budget_reason": "budget", "merged_reason": "fusionné",
+    "expired_reason": "périmé", "cancelled_reason": "annulé", "dead_reason": "refusé",
+    "suppressed_reason": "bloqué", "stale_reason": "à décider de nouveau",
     "after": " ; puis ", "and": " et ", "or": " ou ", "day": "{0:%d/%m/%Y %H:%M} ({1})",
 }  # fmt: skip
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {"en": _EN, "fr": _FR}

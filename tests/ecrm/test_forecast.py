@@ -136,6 +136,13 @@ def test_a_life_that_ends_ends_its_forecast():
     assert (said.ends, said.mails) == ("erased", ())
 
 
+def test_a_programme_that_was_taken_away_is_foreseen_to_end():
+    life = left_cart()
+    life.rules = Rules(shop(), of=())
+    said = foreseen(life)
+    assert [(one.step, one.reason) for one in said.unsent] == [("reminder", "switched_off")]
+
+
 def test_nobody_is_foreseen_nothing():
     nobody = state.State(customer_id=CustomerId("c9"))
     said = forecast(Rules(shop()), nobody, Instant(5))

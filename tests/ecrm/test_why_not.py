@@ -15,6 +15,7 @@ from ecrm.explain import answers, remedies, words
 from ecrm.explain.why_not import why_not
 from ecrm.matters import Campaign
 from ecrm.moment import DAY, HOUR, Duration
+from ecrm.rules import Rules
 from proto import events
 from tests.fortunes import fork, lived, passes
 from tests.lives import Life
@@ -181,6 +182,49 @@ def test_several_things_that_are_missing_are_all_named():
     said = asked(life, "cart")
     assert [change.kind for change in said.changes] == ["consent", "address"]
     assert said.tried
+
+
+def test_an_address_that_is_not_written_to_is_named():
+    life = cart().consents()
+    life.take(messages.Returned("m0", "ana@post.example", "hard", "no such user"))
+    life.sleeps(Duration(HOUR))
+    said = asked(life, "cart")
+    assert (said.answer.outcome, said.answer.reason) == ("withheld", "suppression")
+    assert said.changes == (answers.Change("free", "ana@post.example"),)
+    assert (said.tried, said.goes_at) == (True, life.now)
+
+
+def test_what_came_too_late_says_by_when_it_would_have_gone():
+    life = cart().consents()
+    life.skips(Duration(9 * HOUR)).ticks()
+    said = asked(life, "cart")
+    assert (said.answer.outcome, said.answer.reason) == ("withheld", "deadline")
+    (change,) = said.changes
+    assert (change.kind, change.at) == ("sooner", life.instant("2026-03-02 13:00"))
+    assert said.goes_at == change.at
+
+
+def test_who_wants_a_digest_is_told_apart_from_who_wants_nothing():
+    for digest, reason in (("weekly", "digest"), ("off", "preference")):
+        life = Life(only=("comment", "digest")).identify()
+        life.tell(events.PreferenceUpdated(digest={"comment": digest}))
+        life.tell(events.CommentPosted(subject_id="s1"))
+        said = asked(life, "comment")
+        assert (said.answer.outcome, said.answer.reason) == ("withheld", reason)
+        assert said.changes == (answers.Change("topic", "comment"),)
+        assert said.goes_at == life.now
+
+
+def test_a_step_that_is_gone_by_the_time_it_is_due_says_so():
+    life = cart().consents()
+    shortened = msgspec.structs.replace(
+        life.rules.programmes["cart"], steps=life.rules.programmes["cart"].steps[1:]
+    )
+    life.rules = Rules(life.rules.shop, of=(shortened,))
+    life.sleeps(Duration(HOUR))
+    said = asked(life, "cart")
+    assert (said.answer.outcome, said.answer.reason) == ("left", "switched_off")
+    assert said.changes == (answers.Change("enable", "cart"),)
 
 
 def test_who_has_left_is_told_by_what_and_when():
