@@ -167,7 +167,9 @@ class _Search:
         said = forecast.forecast(self.rules, self.state, self.at, span=AHEAD, around=self.around)
         met = _fate(said, answer.key, answer.step)
         if isinstance(met, Unsent):
-            answer = replace(answer, reason=met.reason, detail=met.detail)
+            # Put off for one reason, to be withheld for another: the last is the one that counts.
+            outcome = answer.outcome if answer.reason == met.reason else "not_due"
+            answer = replace(answer, outcome=outcome, reason=met.reason, detail=met.detail)
         wait = (Change("wait", at=answer.until),)
         return self._tried(replace(blank, answer=answer), episode, self.state, self.at, wait)
 
