@@ -95,6 +95,7 @@ async def test_why_no_cart_mail(autojump_clock, world):
 
     # Who is known by now has taken the life of the visitor along.
     await shop.identify("late", visitor="v1", email="late@customers.example")
+    await world.clock.settled()
     said = await why_not(world, "visitor:v1", "cart")
     assert said["why_not"] == "This life goes on as late: ask there."
 
