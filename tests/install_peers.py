@@ -37,8 +37,14 @@ def main() -> None:
     missing = [one for one in DEBIAN if shutil.which(one.program) is None]
     if missing:
         _apt(missing)
-    if not (NODE / "node_modules" / ".package-lock.json").exists():
+    if _is_stale(NODE / "node_modules" / ".package-lock.json"):
         _npm()
+
+
+def _is_stale(installed: Path) -> bool:
+    """Is nothing installed, or something else than is asked for by now?"""
+    asked = (NODE / "package-lock.json").stat().st_mtime
+    return not installed.exists() or installed.stat().st_mtime < asked
 
 
 def _apt(missing: list[Package]) -> None:
