@@ -137,7 +137,11 @@ def test_one_message_that_cannot_be_read_is_found_among_the_others(context, shop
     context.add_init_script(OTHER_BROWSERS)
     talk = Talk(context)
     tab = Tab(context, shop, url=shop.url, socket=talk.url).init()
-    tab.says(r"for (const name of ['a', 'b\ud83c', 'c']) sdk.cart.add(name)")
+    tab.says(
+        """const deep = JSON.parse("[".repeat(1500) + "]".repeat(1500));
+        for (const name of ["a", "b", "c"]) sdk.cart.add(
+            {product_id: name, ...(name === "b" && {deep})})"""
+    )
     tab.empties()
     assert talk.taken == ["a", "c"]
     assert [one["code"] for one in tab.errors()] == ["invalid_frame"]
