@@ -6,7 +6,7 @@ instant the shop had reached. What was not acknowledged is told again, nothing e
 every event is in the journal once, and the mails are those of a run that nobody killed, byte for
 byte.
 
-`ECRM_CRASHES` sets how many random kills there are (12), `ECRM_CRASH_SEED` which ones.
+`ECRM_CRASHES` sets how many random kills there are (6), `ECRM_CRASH_SEED` which ones.
 """
 
 from __future__ import annotations
@@ -348,7 +348,7 @@ async def test_a_kill_at_any_step_of_a_delivery_or_commit_loses_and_repeats_noth
 
 
 async def test_random_kills_lose_nothing_acknowledged_and_send_nothing_twice(tmp_path, unkilled):
-    crashes = int(os.environ.get("ECRM_CRASHES", "12"))
+    crashes = int(os.environ.get("ECRM_CRASHES", "6"))
     seed = int(os.environ.get("ECRM_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     print(f"ECRM_CRASHES={crashes} ECRM_CRASH_SEED={seed}")
     rng, teller = random.Random(seed), Teller(unkilled.load)

@@ -26,7 +26,7 @@ from tests.worlds import PARIS
 ROOT = Path(__file__).parents[2]
 INVOICES = ROOT / "tests/data/online-retail-2010-12.csv.gz"
 # A morning of the shop's: enough for returns, guests, several orders of one customer.
-LINES = 1_400
+LINES = 900
 
 MARKETING = {
     "k02", "k03", "k04", "k05", "k07", "k08", "k09", "k10", "k17", "k18", "k19", "k21",
