@@ -41,6 +41,8 @@ class Request(msgspec.Struct, frozen=True):
     state: port.OutboxState | None = None
     before: int | None = None
     limit: int | None = None
+    outcome: str = ""
+    rate: int | None = None
     kind: str = ""
     origins: tuple[str, ...] = ()
     yes: bool = False
@@ -58,6 +60,8 @@ class Request(msgspec.Struct, frozen=True):
         """Whom or what it is about, as the journal of operations names it."""
         scoped = f"{self.scope} {self.name}".rstrip() if self.op in ("pause", "resume") else ""
         key = self.name if self.op.endswith("-key") else ""
+        if self.op == "send" and self.event is not None:
+            return f"{self.customer}: {self.event.get('event') or self.event.get('type')}"
         return self.customer or self.mail or scoped or key or self.advance
 
 

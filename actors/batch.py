@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from actors.intake import Answer, Item
 from actors.store import port
 from ecrm import customer, effects, facts, mail, messages
 from ecrm.delivery import suppression
 from ecrm.moment import NEVER, CustomerId, Instant, Seq
 from proto import notices
+
+Watcher = Callable[[CustomerId, customer.Facts], None]
+Mourner = Callable[[port.QuarantineRow], None]
 
 
 class Batch:
@@ -35,6 +40,15 @@ class Batch:
         ends = None if effect.until == NEVER else effect.until
         row = port.SuppressionRow(name, effect.scope, effect.reason, now, ends)
         self.rows.suppressions.append(row)
+
+    def show(self, watchers: list[Watcher], mourners: list[Mourner]) -> None:
+        """Tell who watches of every turn, and who mourns of every one that failed."""
+        for watcher in watchers:
+            for customer_id, made in self.turns:
+                watcher(customer_id, made)
+        for mourner in mourners:
+            for row in self.rows.quarantine:
+                mourner(row)
 
     @property
     def is_empty(self) -> bool:

@@ -3,8 +3,8 @@
 One JSON request a frame, one answer; nothing is said before a `hello` with an operator key. An op
 is a function from its request to plain values; those about the queue are in `actors/postroom.py`,
 those about who is held or sought in `actors/ward.py`, those that explain and foresee in
-`actors/insight.py`. What changes anything is noted once it is done, with the id of the key that it
-was asked for with.
+`actors/insight.py`. Live turns are not answered but streamed, by `actors/tail.py`. What changes
+anything is noted once it is done, with the id of the key that it was asked for with.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from actors.postroom import PostRoom
 from actors.returns import Returns
 from actors.store import port
 from actors.system import System
+from actors.tail import Tails, encoded
+from actors.telling import Telling
 from actors.travel import present
 from actors.ward import Ward
 from actors.why import Unknown, why
@@ -53,11 +55,15 @@ NOTED: Final = frozenset(
         "release",
         "unsuppress",
         "relearn",
+        "send",
         "clock",
         "add-key",
         "revoke-key",
     )
 )
+
+# What begins a stream and ends it.
+STREAMED: Final = ("tail", "cancel")
 
 _hello = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(Request)
@@ -94,6 +100,7 @@ class Console:
             "clock": self._advance,
             **postroom.ops,
             **Ward(system, store).ops,
+            **Telling(system, clock).ops,
         }
 
     async def converse(self, line: Line) -> None:
@@ -109,11 +116,20 @@ class Console:
             with trio.move_on_after(CLOSE_WITHIN):
                 await websocket.aclose(4401, "unauthorized")
             return
-        while True:
-            frame = await websocket.get_message()
-            with line.speaking():
-                answer = await self.answer(frame, key_id)
-                await websocket.send_message(msgspec.json.encode(answer).decode())
+
+        async def say(frame: Plain) -> None:
+            await websocket.send_message(encoded(frame))
+
+        async with trio.open_nursery() as nursery:
+            tails = Tails(self._system, self._clock, nursery, say)
+            while True:
+                frame = await websocket.get_message()
+                with line.speaking():
+                    streamed = _streamed(frame)
+                    if streamed is None:
+                        await say(await self.answer(frame, key_id))
+                    elif (answer := _follow(streamed, tails)) is not None:
+                        await say(answer)
 
     async def _welcome(self, line: Line) -> str:
         """The id of the operator's key; empty for anybody else."""
@@ -138,7 +154,7 @@ class Console:
             return _error(None, "invalid", f"no request: {error}{hint}")
         op = self.ops.get(request.op)
         if op is None:
-            known = ", ".join(self.ops)
+            known = ", ".join((*self.ops, *STREAMED))
             return _error(request.id, "unknown_op", f"no op {request.op!r}; there are {known}")
         try:
             result = await op(request)
@@ -287,6 +303,26 @@ class Console:
             raise Refused("invalid", f"{request.advance} is too far at once: at most {most}")
         await clock.advance(moment.later(clock.now(), span))
         return {"now": moment.format_instant(clock.now())}
+
+
+def _streamed(frame: str | bytes) -> Request | None:
+    """The request, where it begins a stream or ends one."""
+    try:
+        request = _request.decode(frame)
+    except msgspec.MsgspecError:
+        return None
+    return request if request.op in STREAMED else None
+
+
+def _follow(request: Request, tails: Tails) -> Plain | None:
+    """None where a stream begins; where it ends, what it counted."""
+    try:
+        if request.op == "tail":
+            tails.begin(request)
+            return None
+        return {"id": request.id, "ok": True, "result": tails.cancel(request)}
+    except Refused as refused:
+        return _error(request.id, refused.code, str(refused))
 
 
 def _error(request_id: int | str | None, code: str, reason: str) -> Plain:

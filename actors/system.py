@@ -22,7 +22,7 @@ from typing import Final
 
 import structlog
 
-from actors.batch import Batch, journal_row, outbox_row
+from actors.batch import Batch, Mourner, Watcher, journal_row, outbox_row
 from actors.broadcast import Announcer, Launch
 from actors.catalogue import Catalogue
 from actors.clock import Clock, Nudged
@@ -83,7 +83,8 @@ class System:
         self.reports: Nudged | None = None
         self.broadcasts: Nudged | None = None
         self.listeners: list[Callable[[notices.Notice], None]] = []
-        self.watchers: list[Callable[[CustomerId, customer.Facts], None]] = []
+        self.watchers: list[Watcher] = []
+        self.mourners: list[Mourner] = []
         self.meter = Meter()
         self.failures = self.poisoned = self.fallbacks = 0
         self._slots: OrderedDict[CustomerId, Slot] = OrderedDict()
@@ -378,9 +379,7 @@ class System:
         self._nudge(batch.rows)
         for customer_id in batch.rows.erase:
             self._slots.pop(customer_id, None)
-        for watcher in self.watchers:
-            for customer_id, made in batch.turns:
-                watcher(customer_id, made)
+        batch.show(self.watchers, self.mourners)
 
     def _nudge(self, rows: port.Commit) -> None:
         """Tell whoever reads the new rows from when on there is something to do."""

@@ -1,0 +1,221 @@
+"""Tails: the turns of the service as they are taken, for an operator who watches (wire §4).
+
+A tail is told of a turn once that is durable, in the turn loop's own task. So it does little there:
+it looks whether the turn is one of those wanted, and puts it by. Words are made of it, and sent, in
+a task of the conversation. Rules:
+
+- The turn loop never waits for a tail. What is put by is bounded, and so is what is passed on each
+  second; what is beyond that is dropped, counted, and the count is said.
+- A frame that has begun is sent to its end: a tail is ended between two of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, get_args
+
+import msgspec
+import trio
+
+from actors.asked import Plain, Refused, Request
+from actors.clock import Clock
+from actors.store import port
+from actors.system import System
+from ecrm import customer, explain, facts, moment
+from ecrm.moment import CustomerId, Instant
+
+# Turns passed on each second where the request does not say: what a person can follow.
+RATE: Final = 20
+FASTEST: Final = 500
+# Turns put by for a connection that does not take them: seconds of the usual rate.
+WAITING: Final = 256
+# Tails of one conversation.
+AT_ONCE: Final = 4
+# Seconds between two counts.
+COUNTED: Final = 1.0
+
+OUTCOMES: Final = ("mail", "withheld", "failed", "quiet")
+REASONS: Final = get_args(facts.Reason)
+
+Say = Callable[[Plain], Awaitable[None]]
+Turned = tuple[Instant, CustomerId, customer.Facts, str]
+
+
+class Tail:
+    """One tail. `turns` were taken since it began, `matched` of them were wanted, `dropped` of
+    these were not passed on.
+    """
+
+    def __init__(self, request: Request, clock: Clock, say: Say) -> None:
+        self.turns = self.matched = self.dropped = 0
+        self._request = request
+        self._rate = request.rate or RATE
+        self._clock = clock
+        self._say = say
+        self._waiting: deque[Turned] = deque()
+        self._rung = trio.Event()
+        self._ended = False
+        self._second = self._spent = 0
+
+    @property
+    def counts(self) -> Plain:
+        return {"turns": self.turns, "matched": self.matched, "dropped": self.dropped}
+
+    def watch(self, customer_id: CustomerId, made: customer.Facts, error: str = "") -> None:
+        """A turn was taken, or failed with an `error`."""
+        self.turns += 1
+        self._rung.set()
+        if not wants(self._request, customer_id, made):
+            return
+        self.matched += 1
+        second = int(trio.current_time())
+        if second != self._second:
+            self._second, self._spent = second, 0
+        if self._spent >= self._rate or len(self._waiting) >= WAITING:
+            self.dropped += 1
+            return
+        self._spent += 1
+        self._waiting.append((self._clock.now(), customer_id, made, error))
+
+    def mourn(self, row: port.QuarantineRow) -> None:
+        """A turn failed."""
+        self.watch(row.customer_id, (), row.traceback.strip().rpartition("\n")[2])
+
+    def end(self) -> None:
+        self._ended = True
+        self._rung.set()
+
+    async def run(self) -> None:
+        """Pass on what was put by, and once a second, where there was any turn, the counts."""
+        await self._count()
+        said, due = self.turns, trio.current_time() + COUNTED
+        while not self._ended:
+            with trio.CancelScope(deadline=due if self.turns != said else float("inf")):
+                await self._rung.wait()
+            if self._rung.is_set():
+                self._rung = trio.Event()
+            while self._waiting and not self._ended:
+                await self._say({"type": "turn", **_told(*self._waiting.popleft())})
+            if self.turns != said and trio.current_time() >= due and not self._ended:
+                said, due = self.turns, trio.current_time() + COUNTED
+                await self._count()
+
+    async def _count(self) -> None:
+        now = moment.format_instant(self._clock.now())
+        await self._say({"type": "counts", "at": now, **self.counts})
+
+
+class Tails:
+    """The tails of one conversation; `nursery` is the conversation's, `say` sends one frame."""
+
+    def __init__(self, system: System, clock: Clock, nursery: trio.Nursery, say: Say) -> None:
+        self._system = system
+        self._clock = clock
+        self._nursery = nursery
+        self._say = say
+        self._tails: dict[int | str, Tail] = {}
+
+    def begin(self, request: Request) -> None:
+        """Raises Refused."""
+        if request.id in self._tails:
+            raise Refused("invalid", f"{request.id} is running already: cancel it first")
+        if len(self._tails) >= AT_ONCE:
+            raise Refused("limited", f"{AT_ONCE} tails at once are enough: cancel one")
+        _check(request, list(self._system.rules.programmes))
+
+        async def say(event: Plain) -> None:
+            await self._say({"id": request.id, "event": event})
+
+        tail = self._tails[request.id] = Tail(request, self._clock, say)
+        self._nursery.start_soon(self._run, tail)
+
+    async def _run(self, tail: Tail) -> None:
+        self._system.watchers.append(tail.watch)
+        self._system.mourners.append(tail.mourn)
+        try:
+            await tail.run()
+        finally:
+            self._system.watchers.remove(tail.watch)
+            self._system.mourners.remove(tail.mourn)
+
+    def cancel(self, request: Request) -> Plain:
+        """End a tail; the last it says is what it counted. Raises Refused."""
+        tail = self._tails.pop(request.id, None)
+        if tail is None:
+            raise Refused("invalid", f"nothing runs under {request.id}")
+        tail.end()
+        return tail.counts
+
+
+def _check(request: Request, programmes: list[str]) -> None:
+    if request.programme and request.programme not in programmes:
+        known = ", ".join(programmes)
+        raise Refused("invalid", f"no programme {request.programme!r}; there are {known}")
+    if request.outcome and request.outcome not in OUTCOMES + REASONS:
+        known = ", ".join(OUTCOMES + REASONS)
+        raise Refused("invalid", f"no outcome {request.outcome!r}; there are {known}")
+    if request.rate is not None and not 0 < request.rate <= FASTEST:
+        raise Refused("invalid", f"a rate is a number of turns a second, from 1 to {FASTEST}")
+
+
+def wants(request: Request, customer_id: CustomerId, made: customer.Facts) -> bool:
+    """Whether a turn is one that this tail is about: all that it names must hold. A turn without
+    facts is one that failed.
+    """
+    if request.customer and request.customer != customer_id:
+        return False
+    if request.name and not any(
+        isinstance(fact, facts.Happened) and fact.event.casefold() == request.name.casefold()
+        for fact in made
+    ):
+        return False
+    if request.programme and request.programme not in programmes_of(made):
+        return False
+    return not request.outcome or request.outcome in outcomes_of(made)
+
+
+def programmes_of(made: customer.Facts) -> list[str]:
+    """The programmes that a turn moved, in order. A stay's key begins with its programme's name."""
+    found: dict[str, None] = {}
+    for fact in made:
+        name = getattr(fact, "programme", "") or getattr(fact, "key", "")
+        if isinstance(name, str) and name:
+            found[name.partition("/")[0]] = None
+    return list(found)
+
+
+def outcomes_of(made: customer.Facts) -> list[str]:
+    """What came of a turn, in the words of `OUTCOMES`, and the reasons of what did not."""
+    if not made:
+        return ["failed"]
+    found: dict[str, None] = {}
+    for fact in made:
+        match fact:
+            case facts.MailRequested():
+                found["mail"] = None
+            case facts.MailWithheld(reason=reason):
+                found |= {"withheld": None, reason: None}
+            case facts.MailDeferred(reason=reason) | facts.Left(reason=reason):
+                found[reason] = None
+            case _:
+                pass
+    return list(found) or ["quiet"]
+
+
+def _told(at: Instant, customer_id: CustomerId, made: customer.Facts, error: str) -> Plain:
+    first = made[0] if made else None
+    turn: Plain = {
+        "at": moment.format_instant(getattr(first, "at", at)),
+        "customer": customer_id,
+        "event": first.event if isinstance(first, facts.Happened) else "",
+        "programmes": programmes_of(made),
+        "outcome": outcomes_of(made),
+        "facts": [explain.sentence(fact) for fact in made],
+    }
+    return {**turn, "error": error} if error else turn
+
+
+def encoded(value: Plain) -> str:
+    """A frame of the console's conversation."""
+    return msgspec.json.encode(value).decode()
