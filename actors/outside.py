@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from threading import Thread
@@ -120,6 +120,32 @@ class Outside:
         """Call `fn(*args)` in a worker thread. Cancellation is heard before it begins only."""
         with self.wait():
             return await trio.to_thread.run_sync(fn, *args)
+
+    def inward(
+        self, nursery: trio.Nursery, answer: Callable[[str], Awaitable[T]]
+    ) -> Callable[[str], Awaitable[T]]:
+        """For a coroutine that `run` runs: a way to ask something that only trio can answer.
+
+        Each question is answered in a task of the nursery; what it raises, the question raises.
+        """
+        token = trio.lowlevel.current_trio_token()
+
+        async def reply(question: str, asked: Future[T]) -> None:
+            if not asked.set_running_or_notify_cancel():
+                return
+            try:
+                asked.set_result(await answer(question))
+            except BaseException as error:
+                asked.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+
+        async def ask(question: str) -> T:
+            asked = Future[T]()
+            token.run_sync_soon(nursery.start_soon, reply, question, asked)
+            return await asyncio.wrap_future(asked)
+
+        return ask
 
 
 def _never_abort(_raise_cancel: Callable[[], object]) -> trio.lowlevel.Abort:

@@ -7,6 +7,7 @@ The record says that it was an operator's (`Message.source`), and so does the jo
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 import msgspec
 import structlog
@@ -22,7 +23,7 @@ from proto.frames import Reject
 
 log = structlog.get_logger()
 
-EXAMPLE = 'send c42 "Order Cancelled" {"order_id": "o7"}'
+EXAMPLE: Final = """send c42 "Order Cancelled" '{"order_id": "o7"}'"""
 
 
 class Telling:

@@ -4,32 +4,37 @@
     queue [STATE] [CUSTOMER] · mail MAIL · why MAIL · programmes · satisfaction [SURVEY] ·
     pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] · drain [WHY] · resume … ·
     requeue MAIL · cancel-mail MAIL [WHY] · quarantine [NUMBER] · release CUSTOMER · operations ·
-    unsuppress CUSTOMER [ADDRESS [WHY]] · relearn · clock [advance 15d] ·
-    why-not CUSTOMER PROGRAMME [--at T] [--language fr] · forecast CUSTOMER [--days N] [--what-if
-    FILE] · at CUSTOMER [--seq N | --at T] [--steps N] [--what-if FILE]
+    tail [customer ID] [programme NAME] [event NAME] [outcome WORD] [rate N] · keys [revoke ID] ·
+    send CUSTOMER EVENT [PROPERTIES] · unsuppress CUSTOMER [ADDRESS [WHY]] · relearn ·
+    clock [advance 15d] · why-not CUSTOMER PROGRAMME [--at T] [--language fr] ·
+    forecast CUSTOMER [--days N] [--what-if FILE] ·
+    at CUSTOMER [--seq N | --at T] [--steps N] [--what-if FILE]
 
 `--json` prints the answer as it came, for scripts.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from textwrap import indent
-from typing import Final, get_args
+from typing import Final, TypeGuard, get_args
 
 import msgspec
-import trio_websocket
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from actors.gateway import CONSOLE_PATH
+from actors import teaching
+from actors.asked import Plain
+from actors.call import Unanswered, ask
+from actors.keys import PREFIX
 from actors.store import port
-from ecrm.errors import EcrmError
 
-Plain = dict[str, object]
+__all__ = ["USAGE", "Unanswered", "ask", "parse", "show"]
 
 USAGE: Final = (
     "commands: status | customers [PREFIX of an id or address] [AFTER an id] | inspect CUSTOMER | "
@@ -37,7 +42,9 @@ USAGE: Final = (
     "programmes | satisfaction [SURVEY] | "
     "pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] | drain [WHY] | resume … | "
     "requeue MAIL | cancel-mail MAIL [WHY] | quarantine [NUMBER] | release CUSTOMER | operations | "
-    "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | keys | clock [advance 15d] | "
+    "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | keys [revoke ID] | clock [advance 15d] | "
+    "send CUSTOMER EVENT [PROPERTIES] | "
+    "tail [customer ID] [programme NAME] [event NAME] [outcome WORD] [rate N] | watch COMMAND | "
     "why-not CUSTOMER PROGRAMME [--at T] [--language fr] | "
     "forecast CUSTOMER [--days N] [--what-if EVENT.json] | "
     "at CUSTOMER [--seq N | --at T] [--steps N] [--what-if EVENT.json]"
@@ -48,16 +55,11 @@ USAGE: Final = (
 _WHOLE: Final = frozenset(("mail", "number", "key"))
 
 
-class Unanswered(EcrmError):
-    """The service did not answer."""
-
-
 # What an op wants to be told of, and an example of it; those with a "?" do without.
 _ABOUT: Final[dict[str, tuple[str, str]]] = {
     "status": ("", ""),
     "programmes": ("", ""),
     "relearn": ("", ""),
-    "keys": ("", ""),
     "inspect": ("customer", "c42"),
     "journal": ("customer", "c42"),
     "timers": ("customer", "c42"),
@@ -82,7 +84,7 @@ def parse(command: str) -> Plain:
         raise ValueError(USAGE)
     told = _READERS[op](about) if op in _READERS else _told(op, about)
     if told is None:
-        raise ValueError(f"{command!r} is not understood; {USAGE}")
+        raise ValueError(teaching.correction(command, op, OPS))
     return {"op": op, **told}
 
 
@@ -202,6 +204,53 @@ _OPTIONS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
 }
 
 
+def _filtered(about: list[str]) -> Plain | None:
+    """Words in pairs: what a turn has to have, and which."""
+    told: Plain = {}
+    for name, value in zip_longest(about[::2], about[1::2]):
+        if value is None or name not in _FILTERS:
+            return None
+        if name == "rate" and not value.isdecimal():
+            raise ValueError(f"{value!r} is not understood: rate wants a number of turns a second")
+        told[_FILTERS[name]] = int(value) if name == "rate" else value
+    return told
+
+
+_FILTERS: Final = {
+    "customer": "customer",
+    "programme": "programme",
+    "event": "name",
+    "outcome": "outcome",
+    "rate": "rate",
+}
+
+
+def _said(about: list[str]) -> Plain | None:
+    """An event as a back end would say it, its properties as one word of JSON."""
+    match about:
+        case [customer, event, *rest] if len(rest) <= 1:
+            said = rest[0] if rest else "{}"
+        case _:
+            return None
+    try:
+        properties = msgspec.json.decode(said, type=Plain)
+    except msgspec.MsgspecError as error:
+        hint = "write them between ' and '"
+        raise ValueError(f"{said!r} is not understood as properties: {error}; {hint}") from None
+    event_said = {"type": "track", "event": event, "properties": properties}
+    return {"customer": customer, "event": event_said}
+
+
+def _kept(about: list[str]) -> Plain | None:
+    match about:
+        case []:
+            return {}
+        case ["revoke", key_id]:
+            return {"op": "revoke-key", "name": key_id}
+        case _:
+            return None
+
+
 # Ops that are told more than one word, or none.
 _READERS: Final[dict[str, Callable[[list[str]], Plain | None]]] = {
     "queue": _queued,
@@ -216,47 +265,27 @@ _READERS: Final[dict[str, Callable[[list[str]], Plain | None]]] = {
     "why-not": _asked("why-not c42 review", "customer", "programme"),
     "forecast": _asked("forecast c42 --days 30", "customer"),
     "at": _asked("at c42 --seq 12", "customer"),
+    "keys": _kept,
+    "tail": _filtered,
+    "send": _said,
 }
 
 
-async def ask(host: str, port: int, key: str, request: Plain) -> Plain:
-    """Put one request to the running service and return its result.
-
-    Raises `Unanswered`, in one line that says what to do.
-    """
-    url = f"ws://{host}:{port}{CONSOLE_PATH}"
-    try:
-        async with trio_websocket.open_websocket_url(url) as websocket:
-            await websocket.send_message(_encode({"type": "hello", "key": key}))
-            welcome = _decode(await websocket.get_message())
-            if welcome.get("type") != "welcome":
-                raise Unanswered(
-                    "the service does not take this operator key: give the one that the first "
-                    "start printed with --key or ECRM_OPERATOR_KEY"
-                )
-            await websocket.send_message(_encode({"id": 1, **request}))
-            answer = _decode(await websocket.get_message())
-    except (OSError, trio_websocket.HandshakeError):
-        raise Unanswered(
-            f"no service answers at {url}: start one with run.py serve, or name another --config"
-        ) from None
-    except trio_websocket.ConnectionClosed:
-        raise Unanswered("the service closed the connection before it had answered") from None
-    if answer.get("ok"):
-        return msgspec.convert(answer["result"], Plain)
-    error = msgspec.convert(answer["error"], dict[str, str])
-    raise Unanswered(error["reason"])
-
-
-def _encode(value: Plain) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _decode(frame: str | bytes) -> Plain:
-    return msgspec.json.decode(frame, type=Plain)
+# What can be asked.
+OPS: Final = frozenset((*_ABOUT, *_READERS))
 
 
 # Layout: what an op answers decides how it is shown, not which op it was.
+
+
+def harmless(text: str) -> str:
+    """The text with its control characters shown: what a customer is called must not be obeyed by
+    the terminal.
+    """
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def show(result: Plain, console: Console) -> None:
@@ -271,10 +300,10 @@ def show(result: Plain, console: Console) -> None:
             console.print(_table(name, value))
         elif _is_long(value):
             console.print(Text(f"\n{name}", style="bold"))
-            console.print(Text(str(value)), soft_wrap=True)
+            console.print(Text(harmless(value)), soft_wrap=True)
 
 
-def _is_long(value: object) -> bool:
+def _is_long(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and "\n" in value
 
 
@@ -303,7 +332,7 @@ def _text(value: object) -> str:
         case None | "":
             return "-"
         case _:
-            return str(value)
+            return harmless(str(value))
 
 
 def _entry(name: object, value: object) -> str:
@@ -311,3 +340,11 @@ def _entry(name: object, value: object) -> str:
     if isinstance(value, dict | list) and value:
         return f"{name}:\n{indent(_text(value), '  ')}"
     return f"{name}: {_text(value)}"
+
+
+def has_key(line: str) -> bool:
+    """Whether a line holds what looks like a key, pasted where none belongs."""
+    return _KEY.search(line) is not None
+
+
+_KEY: Final = re.compile(rf"\b(?:{'|'.join(PREFIX.values())})_[A-Za-z0-9_-]{{8,}}")
