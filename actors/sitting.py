@@ -144,7 +144,8 @@ class Sitting:
         elif event.get("type") == "turn":
             self._out.print(_turned(event), soft_wrap=True)
         else:
-            self._out.print(f"{event['at']}  {_counted(event)}", style="dim")
+            rate = event["per_second"]
+            self._out.print(f"{event['at']}  {rate} a second; {_counted(event)}", style="dim")
 
     async def _watch(self, request: Plain) -> None:
         """Ask the same every second until interrupted, and show it in one place."""
@@ -194,8 +195,8 @@ def _rated(result: Plain, now: float, then: float, before: Plain) -> Plain:
 
 
 def _counted(counts: Plain) -> str:
-    dropped = f", {counts['dropped']} of them not shown" if counts["dropped"] else ""
-    return f"{counts['turns']} turns, {counts['matched']} of these{dropped}"
+    dropped = f", {counts['dropped']} not shown" if counts["dropped"] else ""
+    return f"{counts['turns']} turns, {counts['matched']} asked for{dropped}"
 
 
 def _turned(event: Plain) -> Text:
@@ -238,7 +239,7 @@ def teach(words: list[str], out: Console) -> None:
 async def once(
     host: str, port: int, key: str, command: str, out: Console, *, plain: bool, confirmed: bool
 ) -> None:
-    """Obey one command; `confirmed` where its operator was asked. Raises what `Sitting.obey` does."""
+    """Obey one command; `confirmed` says that its operator agreed. Raises as `Sitting.obey`."""
 
     async def confirm(said: str) -> bool:
         if not confirmed:

@@ -57,6 +57,7 @@ class Tail:
         self._rung = trio.Event()
         self._ended = False
         self._second = self._spent = 0
+        self._counted_at = trio.current_time()
 
     @property
     def counts(self) -> Plain:
@@ -88,8 +89,8 @@ class Tail:
 
     async def run(self) -> None:
         """Pass on what was put by, and once a second, where there was any turn, the counts."""
-        await self._count()
-        said, due = self.turns, trio.current_time() + COUNTED
+        said = await self._count(0)
+        due = trio.current_time() + COUNTED
         while not self._ended:
             with trio.CancelScope(deadline=due if self.turns != said else float("inf")):
                 await self._rung.wait()
@@ -98,12 +99,17 @@ class Tail:
             while self._waiting and not self._ended:
                 await self._say({"type": "turn", **_told(*self._waiting.popleft())})
             if self.turns != said and trio.current_time() >= due and not self._ended:
-                said, due = self.turns, trio.current_time() + COUNTED
-                await self._count()
+                said = await self._count(said)
+                due = trio.current_time() + COUNTED
 
-    async def _count(self) -> None:
-        now = moment.format_instant(self._clock.now())
-        await self._say({"type": "counts", "at": now, **self.counts})
+    async def _count(self, said: int) -> int:
+        """Say how many turns there were, and how many a second since `said` were."""
+        turns, now = self.turns, trio.current_time()
+        rate = round((turns - said) / max(now - self._counted_at, COUNTED), 1)
+        self._counted_at = now
+        at = moment.format_instant(self._clock.now())
+        await self._say({"type": "counts", "at": at, "per_second": rate, **self.counts})
+        return turns
 
 
 class Tails:

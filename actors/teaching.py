@@ -107,7 +107,7 @@ def correction(typed: str, op: str, known: Collection[str]) -> str:
         lesson = LESSONS[op]
         meant = f"{op} {lesson.typed}".rstrip()
         return f"{typed!r} is not understood: type {meant}, as in {lesson.example}"
-    near = get_close_matches(op, known, n=2, cutoff=0.6)
-    near += [one for one in known if op and one.startswith(op) and one not in near]
+    near = [] if not op else get_close_matches(op, sorted(known), n=2, cutoff=0.6)
+    near += [one for one in sorted(known) if op and one.startswith(op) and one not in near]
     hint = f", did you mean {' or '.join(near[:3])}?" if near else ";"
     return f"{op!r} is not understood{hint} `help` lists the commands"

@@ -41,7 +41,7 @@ class Telling:
             raise Refused("busy", f"the service is full: try again in {offering.busy} ms")
         if answer.outcome not in ("taken", "repeated"):
             raise Refused(answer.outcome, answer.reason or "it was not taken: try again")
-        log.warning("sent_by_operator", customer=request.customer, event=message.event_name)
+        log.warning("sent_by_operator", customer=request.customer, name=message.event_name)
         return {
             "customer": request.customer,
             "event": message.event_name,

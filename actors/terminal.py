@@ -30,11 +30,8 @@ from rich.text import Text
 
 from actors import teaching
 from actors.asked import Plain
-from actors.call import Unanswered, ask
 from actors.keys import PREFIX
 from actors.store import port
-
-__all__ = ["USAGE", "Unanswered", "ask", "parse", "show"]
 
 USAGE: Final = (
     "commands: status | customers [PREFIX of an id or address] [AFTER an id] | inspect CUSTOMER | "

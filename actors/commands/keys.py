@@ -10,7 +10,7 @@ import msgspec
 import trio
 from rich.console import Console
 
-from actors import keys, terminal
+from actors import call, keys, terminal
 from actors.asked import Plain, Request
 from actors.clock import WallClock
 from actors.commands import Words
@@ -88,4 +88,4 @@ async def _ask(configured: Settings, request: Request, options: argparse.Namespa
         )
     at = configured.gateway
     asked = msgspec.to_builtins(request)
-    return await terminal.ask(at.host, at.port, key, asked)
+    return await call.ask(at.host, at.port, key, asked)

@@ -13,7 +13,7 @@ import trio
 import trio_websocket
 from rich.console import Console
 
-from actors import gateway, service, terminal
+from actors import call, gateway, service, terminal
 from actors.client import connect
 from actors.clock import WarpClock
 from actors.outside import open_outside
@@ -266,7 +266,7 @@ async def test_the_clock_is_pushed_to_where_everything_due_is_handed_over(tmp_pa
             serve = partial(trio.serve_listeners, running.gateway.serve_stream, listeners)
             nursery.start_soon(serve)
             await left_a_cart(port)
-            ask = partial(terminal.ask, "127.0.0.1", port, OPERATOR)
+            ask = partial(call.ask, "127.0.0.1", port, OPERATOR)
             assert await ask({"op": "clock"}) == {"now": "2026-03-02T09:00:00Z"}
             pushed = await ask({"op": "clock", "advance": "3h"})
             assert pushed == {"now": "2026-03-02T12:00:00Z"}
@@ -276,7 +276,7 @@ async def test_the_clock_is_pushed_to_where_everything_due_is_handed_over(tmp_pa
             queue = await ask({"op": "queue"})
             assert queue["counts"] == {"accepted": 1}
             assert (await ask({"op": "status"}))["warp"] is True
-            with pytest.raises(terminal.Unanswered, match="is no duration"):
+            with pytest.raises(call.Unanswered, match="is no duration"):
                 await ask({"op": "clock", "advance": "soon"})
             nursery.cancel_scope.cancel()
         assert clock.now() == instant("2026-03-02 13:00")
@@ -443,8 +443,8 @@ async def test_a_terminal_without_a_service_says_what_to_do(tmp_path):
     port = listeners[0].socket.getsockname()[1]
     for listener in listeners:
         await listener.aclose()
-    with pytest.raises(terminal.Unanswered, match=r"start one with run\.py serve"):
-        await terminal.ask("127.0.0.1", port, OPERATOR, {"op": "status"})
+    with pytest.raises(call.Unanswered, match=r"start one with run\.py serve"):
+        await call.ask("127.0.0.1", port, OPERATOR, {"op": "status"})
 
 
 async def test_a_terminal_with_a_wrong_key_says_which_is_wanted(tmp_path):
@@ -454,6 +454,6 @@ async def test_a_terminal_with_a_wrong_key_says_which_is_wanted(tmp_path):
         async with trio.open_nursery() as nursery:
             serve = partial(trio.serve_listeners, running.gateway.serve_stream, listeners)
             nursery.start_soon(serve)
-            with pytest.raises(terminal.Unanswered, match="ECRM_OPERATOR_KEY"):
-                await terminal.ask("127.0.0.1", port, SECRET, {"op": "status"})
+            with pytest.raises(call.Unanswered, match="ECRM_OPERATOR_KEY"):
+                await call.ask("127.0.0.1", port, SECRET, {"op": "status"})
             nursery.cancel_scope.cancel()
