@@ -12,7 +12,7 @@
     run.py clean --rehearse            who would be struck off the list, under each definition
     run.py bounce [--to ADDRESS]       take in a message that came back, for a mail server's pipe
     run.py keys add|list|revoke        make keys and take them away, at once
-    run.py console -c COMMAND          ask the running service
+    run.py console [-c COMMAND]        look inside the running service, and tell it
 
 All take `--config ecrm.toml` and `--data DIR`; `--json` where there is something to read. Exit
 status: 0 done, 1 failed with one line on stderr saying what to do (75 of bounce, for a mail server

