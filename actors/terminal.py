@@ -294,7 +294,7 @@ def show(result: Plain, console: Console) -> None:
     console.print(scalars)
     for name, value in result.items():
         if isinstance(value, list):
-            console.print(_table(name, value))
+            console.print(_table(name, _folded(value, console.width)))
         elif _is_long(value):
             console.print(Text(f"\n{name}", style="bold"))
             console.print(Text(harmless(value)), soft_wrap=True)
@@ -302,6 +302,32 @@ def show(result: Plain, console: Console) -> None:
 
 def _is_long(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and "\n" in value
+
+
+# What is told of a row in one cell needs that much; fewer columns than these stay as they are.
+_ROOM: Final = 34
+_FEW: Final = 4
+
+
+def _folded(rows: list[object], width: int) -> list[object]:
+    """The rows, their last columns together in one where all side by side would be too narrow."""
+    if not rows or not isinstance(rows[0], dict) or len(rows[0]) <= _FEW:
+        return rows
+    wide = msgspec.convert(rows, list[Plain])
+    needs = {name: max(len(_text(row.get(name))) for row in wide) for name in wide[0]}
+    kept, left = list[str](), width - _ROOM
+    for name, need in needs.items():
+        left -= max(need, len(name)) + 3
+        if left < 0 and kept:
+            break
+        kept.append(name)
+    if sum(max(need, len(name)) + 3 for name, need in needs.items()) < width:
+        return rows
+    return [
+        {**{name: row.get(name) for name in kept},
+         "more": {name: one for name, one in row.items() if name not in kept}}
+        for row in wide
+    ]  # fmt: skip
 
 
 def _table(name: str, rows: list[object]) -> Table | Text:

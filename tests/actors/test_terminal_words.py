@@ -210,3 +210,16 @@ def test_history_is_its_owners_alone_and_holds_no_key(tmp_path):
     history.append_string("why m1")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(sitting.History(path).load_history_strings()) == ["why m1", "inspect c42"]
+
+
+def test_a_table_that_is_too_wide_tells_the_rest_of_a_row_in_one_cell():
+    row = {"mail": "0" * 36, "customer": "c42", "kind": "k01", "state": "accepted", "lane": 1,
+           "at": "2026-03-02T09:00:00.123Z", "due": "2026-03-02T09:00:00.123Z"}  # fmt: skip
+    out = Console(file=io.StringIO(), width=110, highlight=False)
+    terminal.show({"mails": [row, row]}, out)
+    text = out.file.getvalue()
+    assert "accepted" in text
+    assert "at: 2026-03-02T09:00:00.123Z" in text
+    wide = Console(file=io.StringIO(), width=200, highlight=False)
+    terminal.show({"mails": [row, row]}, wide)
+    assert "at: " not in wide.file.getvalue()
