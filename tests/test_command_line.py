@@ -279,7 +279,8 @@ def test_wrong_usage_is_2_and_says_what_can_be_used(main, words):
     status, out, said = main(*words)
     assert (status, out) == (2, "")
     assert said
-    assert any(known in "\n".join(said) for known in ("usage:", "commands:"))
+    known = ("usage:", "`help` lists the commands", "type queue [STATE]", "asks with -c COMMAND")
+    assert any(hint in "\n".join(said) for hint in known)
 
 
 def test_a_console_without_a_key_says_where_one_comes_from(main):
