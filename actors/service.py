@@ -47,6 +47,7 @@ from actors.store import port
 from actors.system import System
 from actors.transports.opening import fetcher, open_transport
 from actors.transports.port import Transport
+from actors.web.console.house import House
 from actors.web.desk import Desk
 from actors.web.hooks import Hooks
 from actors.web.look import Look
@@ -146,6 +147,7 @@ class Service:
             Hooks(self.returns, doors.provers(settings.doors, fetch), fetch, clock),
             self.figures,
             settings.web.metrics_from,
+            House(TEMPLATES, self.console, settings, _awake),
         )
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell
