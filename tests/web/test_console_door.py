@@ -50,14 +50,14 @@ async def test_without_a_session_every_path_answers_alike(autojump_clock, world,
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "POST", "HEAD"])
-async def test_other_methods_say_nothing_either(world, operator, method):
+async def test_other_methods_say_nothing_either(autojump_clock, world, operator, method):
     for place in ("/console/", "/console/do/drain", "/console/no-such-place"):
         answer = await operator.client.open(place, method=method)
         assert answer.status_code == 401
     assert await world.service.store.pauses() == []
 
 
-async def test_the_cookie_is_for_the_console_alone_and_no_script(operator):
+async def test_the_cookie_is_for_the_console_alone_and_no_script(autojump_clock, operator):
     answer = await operator.enters()
     assert (answer.status_code, answer.headers["Location"]) == (303, "/console/")
     name, *rules = answer.headers["Set-Cookie"].split("; ")
@@ -65,13 +65,13 @@ async def test_the_cookie_is_for_the_console_alone_and_no_script(operator):
     assert set(rules) == {"HttpOnly", "Path=/console", "SameSite=Strict"}
 
 
-async def test_over_https_the_cookie_goes_nowhere_else(world, operator):
+async def test_over_https_the_cookie_goes_nowhere_else(autojump_clock, world, operator):
     form = {"key": OPERATOR}
     answer = await operator.posts("/console/login", form, origin="https://localhost")
     assert "Secure" in answer.headers["Set-Cookie"].split("; ")
 
 
-async def test_who_enters_is_led_where_they_wanted_to_go_and_never_out(operator):
+async def test_who_enters_is_led_where_they_wanted_to_go_and_never_out(autojump_clock, operator):
     answer = await operator.enters(next="/console/customer?id=zoe")
     assert answer.headers["Location"] == "/console/customer?id=zoe"
     for elsewhere in (
@@ -106,7 +106,9 @@ async def test_who_guesses_is_slowed_even_with_the_right_key(autojump_clock, ope
 
 
 @pytest.mark.parametrize("origin", ["", "null", "https://evil.example", "http://localhost:81"])
-async def test_a_form_from_elsewhere_opens_nothing_and_does_nothing(world, operator, origin):
+async def test_a_form_from_elsewhere_opens_nothing_and_does_nothing(
+    autojump_clock, world, operator, origin
+):
     assert (await operator.posts("/console/login", {"key": OPERATOR}, origin)).status_code == 403
     await operator.enters()
     form = {"token": operator.token}
@@ -115,14 +117,16 @@ async def test_a_form_from_elsewhere_opens_nothing_and_does_nothing(world, opera
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "é"])
-async def test_a_form_without_the_sessions_token_does_nothing(world, operator, token):
+async def test_a_form_without_the_sessions_token_does_nothing(
+    autojump_clock, world, operator, token
+):
     await operator.enters()
     answer = await operator.posts("/console/do/drain", {"token": token})
     assert answer.status_code == 403
     assert await world.service.store.pauses() == []
 
 
-async def test_a_token_of_another_session_does_nothing(world, operator):
+async def test_a_token_of_another_session_does_nothing(autojump_clock, world, operator):
     other = Operator(world)
     await other.enters()
     await operator.enters()
@@ -130,7 +134,7 @@ async def test_a_token_of_another_session_does_nothing(world, operator):
     assert answer.status_code == 403
 
 
-async def test_leaving_ends_the_session_for_the_server_too(world, operator):
+async def test_leaving_ends_the_session_for_the_server_too(autojump_clock, world, operator):
     await operator.enters()
     kept = [cookie.value for cookie in operator.client.cookie_jar]
     assert (await operator.posts("/console/logout", {"token": operator.token})).status_code == 303
@@ -196,7 +200,7 @@ def test_sessions_are_bounded_and_the_one_least_used_goes():
     assert kept.find(second.name) is None
 
 
-async def test_inside_there_is_a_policy_and_an_honest_404(operator):
+async def test_inside_there_is_a_policy_and_an_honest_404(autojump_clock, operator):
     await operator.enters()
     answer = await operator.get("/console/no-such-place")
     assert answer.status_code == 404
@@ -210,7 +214,7 @@ async def test_inside_there_is_a_policy_and_an_honest_404(operator):
     assert styles.headers["Content-Type"].startswith("text/css")
 
 
-async def test_only_what_the_console_offers_can_be_done_by_a_form(operator):
+async def test_only_what_the_console_offers_can_be_done_by_a_form(autojump_clock, operator):
     await operator.enters()
     for op in ("add-key", "revoke-key", "status", "no-such-op"):
         answer = await operator.posts(f"/console/do/{op}", {"token": operator.token})

@@ -114,7 +114,7 @@ async def test_a_timeline_is_narrowed_and_read_backwards(autojump_clock, world, 
     assert "looked at p54<" in newest
 
 
-async def test_nobody_and_nothing_is_said_to_be_so(operator):
+async def test_nobody_and_nothing_is_said_to_be_so(autojump_clock, operator):
     for place, said in (
         ("/console/customer?id=bob", "nobody has told anything of bob"),
         ("/console/customer", "name a customer"),

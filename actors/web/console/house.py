@@ -15,6 +15,7 @@ from actors.web.console.mails import Mails
 from actors.web.console.overview import Overview
 from actors.web.console.people import People
 from actors.web.console.porter import Porter
+from actors.web.console.queue import Queue
 from actors.web.console.sight import Sight
 from ecrm.moment import Instant
 
@@ -30,6 +31,7 @@ class House:
             Overview(self._sight),
             People(self._sight),
             Mails(self._sight),
+            Queue(self._sight),
             Deeds(self._sight),
         )
 

@@ -39,6 +39,7 @@ HEADERS: Final = {
 MENU: Final = (
     ("Overview", "/console/"),
     ("Customers", "/console/customers"),
+    ("Queue", "/console/queue"),
 )
 
 
