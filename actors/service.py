@@ -24,7 +24,7 @@ from actors.alarms import Alarms
 from actors.broadcast import Announcer, Broadcasts
 from actors.catalogue import Catalogue
 from actors.census import Census
-from actors.clock import Clock
+from actors.clock import Clock, WarpClock
 from actors.compose import Composer
 from actors.console import Console
 from actors.delivery import Delivery
@@ -147,7 +147,7 @@ class Service:
             Hooks(self.returns, doors.provers(settings.doors, fetch), fetch, clock),
             self.figures,
             settings.web.metrics_from,
-            House(TEMPLATES, self.console, settings, _awake),
+            House(TEMPLATES, self.console, settings, _awake, warp=isinstance(clock, WarpClock)),
         )
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell

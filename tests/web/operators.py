@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from html.parser import HTMLParser
 from urllib.parse import urlencode
 
 from tests.worlds import OPERATOR
 
 HERE = "http://localhost"
+HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>' onmouseover='x"
 
 
 class Operator:
@@ -49,3 +51,30 @@ class Operator:
 def said(page: str) -> str:
     found = re.search(r'<p class="said" role="status">(.*?)</p>', page, re.DOTALL)
     return unescape(found[1]) if found else ""
+
+
+class Markup(HTMLParser):
+    """The elements of a page, each with its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def assert_harmless(page: str, where: str) -> None:
+    """Nothing on the page runs but the console's own files, and no link leads out of it."""
+    for tag, attrs in Markup(page).found:
+        assert tag not in ("img", "b", "style", "object", "base"), (where, tag, attrs)
+        assert tag != "script" or str(attrs["src"]).startswith("/console/static/"), (where, attrs)
+        assert not [name for name in attrs if name.startswith("on")], (where, tag, attrs)
+        for name in ("href", "src", "action"):
+            to = attrs.get(name, "/")
+            assert str(to).startswith(("/console/", "/brand.css", "/icon.svg", "/", "#")), (
+                where,
+                to,
+            )
+            assert not str(to).startswith("//")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from actors.web.console.mails import inert
-from tests.web.operators import Operator
+from tests.web.operators import HOSTILE, Operator, assert_harmless
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>' onmouseover='x"
 ENCODED = "javascript:alert(1)//{{7*7}}&lt;b&gt;"
@@ -19,33 +18,6 @@ async def operator(world):
     found = Operator(world)
     await found.enters()
     return found
-
-
-class Markup(HTMLParser):
-    """The elements of a page, each with its attributes."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-
-
-def assert_harmless(page: str, where: str) -> None:
-    """Nothing on the page runs but the console's own files, and no link leads out of it."""
-    for tag, attrs in Markup(page).found:
-        assert tag not in ("img", "b", "style", "object", "base"), (where, tag, attrs)
-        assert tag != "script" or str(attrs["src"]).startswith("/console/static/"), (where, attrs)
-        assert not [name for name in attrs if name.startswith("on")], (where, tag, attrs)
-        for name in ("href", "src", "action"):
-            to = attrs.get(name, "/")
-            assert str(to).startswith(("/console/", "/brand.css", "/icon.svg", "/", "#")), (
-                where,
-                to,
-            )
-            assert not str(to).startswith("//")
 
 
 async def test_a_customer_is_found_by_the_beginning_of_the_id_or_the_address(

@@ -7,8 +7,7 @@ import re
 import pytest
 
 from actors.store import port
-from tests.web.operators import Operator
-from tests.web.test_console_people import HOSTILE, assert_harmless
+from tests.web.operators import HOSTILE, Operator, assert_harmless
 
 BACK = {"back": "/console/queue"}
 

@@ -16,15 +16,24 @@ from actors.web.console.overview import Overview
 from actors.web.console.people import People
 from actors.web.console.porter import Porter
 from actors.web.console.queue import Queue
+from actors.web.console.rooms import Rooms
 from actors.web.console.sight import Sight
 from ecrm.moment import Instant
 
 
 class House:
     def __init__(
-        self, root: Path, console: Console, settings: Settings, now: Callable[[], Instant]
+        self,
+        root: Path,
+        console: Console,
+        settings: Settings,
+        now: Callable[[], Instant],
+        *,
+        warp: bool,
     ) -> None:
-        self._sight = Sight(root, console, settings.shop, frozenset())
+        self._sight = Sight(
+            root, console, settings.shop, frozenset() if warp else frozenset(("Clock",))
+        )
         self._public_url = settings.mail.links_url
         self._now = now
         self._rooms = (
@@ -32,6 +41,7 @@ class House:
             People(self._sight),
             Mails(self._sight),
             Queue(self._sight),
+            Rooms(self._sight),
             Deeds(self._sight),
         )
 

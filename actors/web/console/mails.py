@@ -24,7 +24,7 @@ FRAME_POLICY: Final = (
     "form-action 'none'; frame-ancestors 'self'; sandbox"
 )
 # Where links of ours lead (`ecrm/links.py`): a picture there is an opening.
-_OURS: Final = re.compile(r'(<img\b[^>]*?\bsrc=")[^"]*/o/[\w-]{40,}(")')
+_OURS: Final = re.compile(r'(<img\b[^>]*?)\ssrc="[^"]*/o/[\w-]{40,}"')
 _HREF: Final = re.compile(r'(<a\b[^>]*?)\shref="[^"]*"')
 
 
@@ -81,4 +81,4 @@ def part_of(letter: EmailMessage, subtype: str) -> str:
 
 def inert(page: str) -> str:
     """The same page to look at: nothing in it tells of this look, or leads away."""
-    return _HREF.sub(r"\1", _OURS.sub(r"\1data:,\2", page))
+    return _HREF.sub(r"\1", _OURS.sub(r"\1", page))

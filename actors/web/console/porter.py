@@ -88,23 +88,24 @@ class Porter:
 
     async def login(self) -> Response:
         form = await request.form
+        to = form.get("next", "")
         if not self._is_ours():
-            return self._asked(403, "This form came from elsewhere: type the key here.")
+            return self._asked(403, "This form came from elsewhere: type the key here.", to)
         address = self._address()
         grant = self._door.admit(
             form.get("key", "").strip(), request.headers.get("Origin"), address
         )
         if isinstance(grant, Grant) and permissions.RIGHTS[grant.kind].console:
-            return self._welcome(grant, form.get("next", ""))
+            return self._welcome(grant, to)
         if isinstance(grant, Grant):
             self._door.limits.guessed(address)
         log.warning("console_key_refused", address=address)
         if wait := self._door.limits.guessing(address):
             seconds = math.ceil(wait / 1_000)
-            answer = self._asked(429, f"Too many wrong keys from here: wait {seconds} s.")
+            answer = self._asked(429, f"Too many wrong keys from here: wait {seconds} s.", to)
             answer.headers["Retry-After"] = str(seconds)
             return answer
-        return self._asked(401, "That is no operator key that may be used here.")
+        return self._asked(401, "That is no operator key that may be used here.", to)
 
     def _welcome(self, grant: Grant, where: str) -> Response:
         begun = self.sessions.begin(grant.key_id)
@@ -136,9 +137,10 @@ class Porter:
         status = 404 if error.code.startswith("unknown") else 409
         return self._sight.page("refused", status, reason=str(error))
 
-    def _asked(self, status: int, wrong: str) -> Response:
+    def _asked(self, status: int, wrong: str, to: str = "") -> Response:
         """The page that asks for a key, and afterwards leads where somebody wanted to go."""
-        to = request.full_path.rstrip("?") if request.method == "GET" else ""
+        if request.method == "GET":
+            to = request.full_path.rstrip("?")
         leads = to if is_room(to) else HOME
         return self._sight.page("login", status, wrong=wrong, leads=leads)
 

@@ -40,6 +40,9 @@ MENU: Final = (
     ("Overview", "/console/"),
     ("Customers", "/console/customers"),
     ("Queue", "/console/queue"),
+    ("Programmes", "/console/programmes"),
+    ("Quarantine", "/console/quarantine"),
+    ("Clock", "/console/clock"),
 )
 
 
