@@ -147,7 +147,9 @@ class Service:
             Hooks(self.returns, doors.provers(settings.doors, fetch), fetch, clock),
             self.figures,
             settings.web.metrics_from,
-            House(TEMPLATES, self.console, settings, _awake, warp=isinstance(clock, WarpClock)),
+            console=House(
+                TEMPLATES, self.console, settings, _awake, warp=isinstance(clock, WarpClock)
+            ),
         )
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell

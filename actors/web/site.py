@@ -39,6 +39,7 @@ class Site:
         hooks: Hooks,
         figures: Figures,
         near: tuple[str, ...],
+        *,
         console: House,
     ) -> None:
         self.desk = desk

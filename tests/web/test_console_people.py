@@ -9,7 +9,6 @@ import pytest
 from actors.web.console.mails import inert
 from tests.web.operators import HOSTILE, Operator, assert_harmless
 
-HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>' onmouseover='x"
 ENCODED = "javascript:alert(1)//{{7*7}}&lt;b&gt;"
 
 
@@ -115,6 +114,19 @@ async def test_a_mail_says_why_it_went_and_how_it_looks(autojump_clock, world, o
     assert answer.headers["Content-Security-Policy"].endswith("frame-ancestors 'self'; sandbox")
     assert "cup" in html
     assert not re.search(r"<a\b[^>]*\shref", html)
+
+
+async def test_the_mailbox_holds_what_was_handed_over(autojump_clock, world, operator):
+    shop = await world.shop()
+    for who in ("zoe", "ana"):
+        await shop.knows(who)
+        await shop.pays(who, f"o-{who}", "cup")
+    await world.passes(60_000)
+    page = await operator.sees("/console/mailbox", customer="zoe")
+    assert "k11 confirmation/confirmed" in page
+    assert "customer?id=ana" not in page
+    (row,) = (await world.ask("queue", customer="zoe"))["result"]["mails"]
+    assert f"/console/mail?id={row['mail']}" in await operator.sees("/console/mailbox")
 
 
 def test_a_look_at_a_mail_is_no_opening_and_no_click():

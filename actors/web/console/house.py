@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from quart import Blueprint
@@ -31,9 +31,7 @@ class House:
         *,
         warp: bool,
     ) -> None:
-        self._sight = Sight(
-            root, console, settings.shop, frozenset() if warp else frozenset(("Clock",))
-        )
+        self._sight = Sight(root, console, settings.shop, frozenset(_absent(settings, warp=warp)))
         self._public_url = settings.mail.links_url
         self._now = now
         self._rooms = (
@@ -50,3 +48,11 @@ class House:
         for room in self._rooms:
             room.add_to(pages)
         return pages
+
+
+def _absent(settings: Settings, *, warp: bool) -> Iterator[str]:
+    """What this service has no use for."""
+    if not warp:
+        yield "Clock"
+    if settings.transport != "maildir":
+        yield "Mailbox"

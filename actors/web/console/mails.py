@@ -1,4 +1,4 @@
-"""One mail: why it went, what became of it, and how it looks; and what can be done about it.
+"""The mailbox, where there is a Maildir; and one mail: why it went, how it looks, what can be done.
 
 A mail is shown in a frame that runs nothing, sends nothing and leads nowhere: its links, and the
 pictures by which an opening would be seen, are the customer's, and an operator who looks is none.
@@ -19,6 +19,7 @@ from actors.asked import Refused
 from actors.web.console.people import zone_of_customer
 from actors.web.console.sight import Found, Sight
 
+IN_MAILBOX: Final = 100
 FRAME_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src https:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'; sandbox"
@@ -33,8 +34,17 @@ class Mails:
         self._sight = sight
 
     def add_to(self, pages: Blueprint) -> None:
+        pages.add_url_rule("/mailbox", "mailbox", self.mailbox, methods=["GET"])
         pages.add_url_rule("/mail", "mail", self.show, methods=["GET"])
         pages.add_url_rule("/mail/html", "mail_html", self.html, methods=["GET"])
+
+    async def mailbox(self) -> Response:
+        """What was handed over last, by customer where one is named: the mails of the Maildir."""
+        customer = request.args.get("customer", "")
+        found = await self._sight.ask(
+            "queue", state="accepted", customer=customer, limit=IN_MAILBOX
+        )
+        return self._sight.page("mailbox", mails=found["mails"], customer=customer, most=IN_MAILBOX)
 
     async def show(self) -> Response:
         mail_id = request.args.get("id", "")

@@ -13,7 +13,7 @@ STATES: Final = get_args(port.OutboxState)
 SCOPES: Final = get_args(port.PauseScope)
 # What goes in each (`ecrm/mail.py`).
 LANES: Final = ("codes and security", "transactional", "triggered", "bulk")
-SHOWN: Final = 100
+SHOWN: Final = 50
 
 
 class Queue:

@@ -40,6 +40,7 @@ MENU: Final = (
     ("Overview", "/console/"),
     ("Customers", "/console/customers"),
     ("Queue", "/console/queue"),
+    ("Mailbox", "/console/mailbox"),
     ("Programmes", "/console/programmes"),
     ("Quarantine", "/console/quarantine"),
     ("Clock", "/console/clock"),

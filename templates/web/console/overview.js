@@ -12,7 +12,7 @@ const draw = () => {
   most.textContent = Math.round(Math.max(...rates));
   turns.textContent = Math.round(rates.at(-1));
   const from = 60 - rates.length;
-  line.setAttribute("points", rates.map((rate, at) => `${from + at},${20 - (rate / top) * 19}`).join(" "));
+  line.setAttribute("points", rates.map((rate, at) => `${from + at},${19 - (rate / top) * 18}`).join(" "));
 };
 
 const show = (status) => {

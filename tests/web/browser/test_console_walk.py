@@ -15,8 +15,8 @@ from tests.worlds import OPERATOR
 
 VIEWS = pytest.mark.parametrize(
     ("viewport", "scheme"),
-    [(PHONE, "light"), (PHONE, "dark"), (DESK, "light"), (DESK, "dark")],
-    ids=["375-light", "375-dark", "1280-light", "1280-dark"],
+    [(PHONE, "dark"), (DESK, "light")],
+    ids=["375-dark", "1280-light"],
 )
 HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
 
@@ -53,6 +53,7 @@ def places(house):
         "orders": "/console/customer?id=zoe&show=orders",
         "mail": f"/console/mail?{mail}",
         "queue": "/console/queue",
+        "mailbox": "/console/mailbox",
         "programmes": "/console/programmes",
         "quarantine": "/console/quarantine",
         "clock": "/console/clock",
