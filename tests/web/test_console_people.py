@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 
@@ -114,6 +115,21 @@ async def test_a_mail_says_why_it_went_and_how_it_looks(autojump_clock, world, o
     assert answer.headers["Content-Security-Policy"].endswith("frame-ancestors 'self'; sandbox")
     assert "cup" in html
     assert not re.search(r"<a\b[^>]*\shref", html)
+
+
+async def test_what_comes_and_why_something_did_not_are_told(autojump_clock, world, operator):
+    shop = await world.shop()
+    await shop.knows("zoe")
+    await shop.adds("zoe", "cup")
+    coming = (await world.ask("forecast", customer="zoe"))["result"]["mails"]
+    page = await operator.sees("/console/customer", id="zoe")
+    assert f"<strong>{coming[0]['kind']}</strong>" in page
+    told = (await world.ask("why-not", customer="zoe", programme="review"))["result"]["why_not"]
+    page = await operator.sees("/console/customer", id="zoe", programme="review")
+    assert told in unescape(page)
+    page = await operator.sees("/console/customer", id="zoe", programme=HOSTILE)
+    assert "no programme is called" in page
+    assert_harmless(page, "customer")
 
 
 async def test_the_mailbox_holds_what_was_handed_over(autojump_clock, world, operator):

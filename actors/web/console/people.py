@@ -63,8 +63,14 @@ class People:
         turns = (await self._sight.ask("journal", **asked))["journal"]
         queue = await self._sight.ask("queue", customer=who, limit=20)
         state = known["state"]
+        programme = request.args.get("programme", "").strip()
         return self._sight.page(
             "customer",
+            programme=programme,
+            silence=await self._told("why-not", customer=who, programme=programme)
+            if programme
+            else None,
+            coming=await self._told("forecast", customer=who) if "before" not in asked else None,
             customer=who,
             person=state.get("person", {}),
             state=state,
@@ -78,6 +84,13 @@ class People:
             choices=SHOWN,
             zone=self._zone(state),
         )
+
+    async def _told(self, op: str, **about: object) -> Found:
+        """What an op answers; where it refuses, why, beside what else the page shows."""
+        try:
+            return await self._sight.ask(op, **about)
+        except Refused as refused:
+            return {"refused": str(refused)}
 
     def _zone(self, state: Found) -> ZoneInfo:
         return zone_of(str(state.get("person", {}).get("zone", "")), self._sight.zone)
