@@ -54,6 +54,7 @@ class Request(msgspec.Struct, frozen=True):
     steps: int | None = None
     event: Plain | None = None
     full: bool = False
+    detailed: bool = False
 
     @property
     def about(self) -> str:

@@ -212,7 +212,7 @@ class Console:
             "customer": state.customer_id,
             "state": difference.plain(state),
             "timers": _timers(state),
-            "journal": [_turn(row) for row in turns],
+            "journal": [_turn(row, request) for row in turns],
         }
 
     async def _journal(self, request: Request) -> Plain:
@@ -220,7 +220,7 @@ class Console:
         before = None if request.before is None else moment.Seq(request.before)
         limit = min(request.limit or JOURNAL_SHOWN, 500)
         rows = await self._store.journal(state.customer_id, before=before, limit=limit)
-        return {"customer": state.customer_id, "journal": [_turn(row) for row in rows]}
+        return {"customer": state.customer_id, "journal": [_turn(row, request) for row in rows]}
 
     async def _timers(self, request: Request) -> Plain:
         state = await self._state(request)
@@ -341,10 +341,20 @@ def _timers(state: State) -> list[Plain]:
     ]
 
 
-def _turn(row: port.JournalRow) -> Plain:
+def _turn(row: port.JournalRow, request: Request) -> Plain:
+    """A turn in sentences; `detailed`, each with the sort of its fact and the mail it is about."""
     made = facts.decode(row.facts)
-    return {
-        "seq": row.seq,
-        "at": moment.format_instant(row.at),
-        "facts": [explain.sentence(fact) for fact in made],
-    }
+    told: list[object] = [explain.sentence(fact) for fact in made]
+    if request.detailed:
+        told = [
+            {"fact": type(fact).__name__, "mail": _mail_of(fact), "told": sentence}
+            for fact, sentence in zip(made, told, strict=True)
+        ]
+    return {"seq": row.seq, "at": moment.format_instant(row.at), "facts": told}
+
+
+def _mail_of(fact: facts.AnyFact) -> str:
+    """The id of the mail that a fact is about; empty where it is about none."""
+    if isinstance(fact, facts.MailRequested):
+        return fact.mail.mail_id
+    return str(getattr(fact, "mail_id", ""))

@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from actors.store import port
 from ecrm import calendar
 from ecrm.delivery import destinations, warmup
 from ecrm.delivery.breaker import Breaker
-from ecrm.delivery.destinations import Destinations, slower, tightest
+from ecrm.delivery.destinations import Destinations, Health, slower, tightest
 from ecrm.delivery.limiter import Limit, Limiter
 from ecrm.delivery.policy import Policy
 from ecrm.mail import Lane
@@ -30,6 +32,21 @@ LANES: Final[tuple[Lane, ...]] = OWED + OPTIONAL
 EVERYWHERE: Final = "*"
 # After at most so long a mail that waits for its domain is looked at again.
 LOOK: Final = minutes(5)
+
+
+class Outlook(msgspec.Struct, frozen=True, gc=False):
+    """How a destination, or all of them (`*`), may be written to now. `per_second` is what its
+    settings allow (None: no more than all), `pace` the share of it that is used, per mille;
+    `rests_until` the instant before which nothing goes there, where that is to come.
+    """
+
+    name: str
+    per_second: float | None
+    pace: int
+    connections: int | None
+    in_hand: int
+    failures: int
+    rests_until: Instant | None
 
 
 class Gate:
@@ -57,6 +74,25 @@ class Gate:
     def state(self) -> dict[str, int]:
         """What must outlive a restart."""
         return self.limiter.tats | dict(self._warmed)
+
+    def outlook(self, now: Instant) -> list[Outlook]:
+        """How those destinations stand of which there is anything to tell, all of them first."""
+        known = self.policy.limits.keys() | self.policy.connections.keys()
+        known |= self.destinations.health.keys() | self._in_hand.keys()
+        return [self._outlook(name, now) for name in (EVERYWHERE, *sorted(known - {EVERYWHERE}))]
+
+    def _outlook(self, name: str, now: Instant) -> Outlook:
+        limit = self.policy.limit if name == EVERYWHERE else self.policy.limits.get(name)
+        health = self.destinations.health.get(name, Health())
+        return Outlook(
+            name,
+            None if limit is None else limit.per_second,
+            self.destinations.pace(name, now),
+            self.policy.connections.get(name),
+            self._in_hand[name],
+            health.failures,
+            health.rests_until if health.rests_until > now else None,
+        )
 
     # What may go.
 

@@ -15,12 +15,14 @@ from actors.asked import Op, Plain, Refused, Request
 from actors.clock import Clock
 from actors.compose import Composer
 from actors.delivery import Delivery
+from actors.gate import Outlook
 from actors.store import port
 from actors.system import System
 from ecrm import mail, moment
+from ecrm.delivery.breaker import Breaker
 from ecrm.errors import EcrmError
 from ecrm.mail import Mail
-from ecrm.moment import CustomerId
+from ecrm.moment import CustomerId, Instant
 from ecrm.programme import LANE_AGE
 
 log = structlog.get_logger()
@@ -65,8 +67,27 @@ class PostRoom:
         customer_id = CustomerId(request.customer) if request.customer else None
         limit = min(request.limit or SHOWN, 500)
         rows = await self._store.queue_rows(request.state, customer_id, limit)
-        mails = [_row(row) for row in rows]
-        return {"counts": await self.counts(), **await self._paused(), "mails": mails}
+        now, gate = self._clock.now(), self._delivery.gate
+        return {
+            "counts": await self.counts(),
+            "transport": self._delivery.transport,
+            "breaker": _breaker(gate.breaker, now),
+            **await self._paused(),
+            "lanes": await self._lanes(),
+            "destinations": [_destination(one) for one in gate.outlook(now)],
+            "mails": [_row(row) for row in rows],
+        }
+
+    async def _lanes(self) -> list[Plain]:
+        """How many mails there are of each lane and state."""
+        lanes: dict[int, Plain] = {}
+        for row in await self._store.queue_counts():
+            lanes.setdefault(row.lane, {"lane": row.lane})[row.state] = row.count
+        states = {state for lane in lanes.values() for state in lane} - {"lane"}
+        return [
+            {"lane": lane, **{state: lanes[lane].get(state, 0) for state in sorted(states)}}
+            for lane in sorted(lanes)
+        ]
 
     async def _mail(self, request: Request) -> Plain:
         """The very bytes, or what its template makes today of what it was to show."""
@@ -185,6 +206,24 @@ class PostRoom:
 
 def _unknown(mail_id: str) -> Refused:
     return Refused("unknown_mail", f"there is no mail {mail_id!r}: `queue` lists them")
+
+
+def _breaker(breaker: Breaker, now: Instant) -> str:
+    if breaker.is_open(now):
+        return f"open until {moment.format_instant(breaker.until)}: {breaker.why}"
+    return f"trying one mail at a time: {breaker.why}" if breaker.probing else "closed"
+
+
+def _destination(one: Outlook) -> Plain:
+    return {
+        "name": one.name,
+        "per second": one.per_second,
+        "pace": f"{one.pace / 10:g} %",
+        "connections": one.connections,
+        "in hand": one.in_hand,
+        "failures": one.failures,
+        "rests until": "" if one.rests_until is None else moment.format_instant(one.rests_until),
+    }
 
 
 def _row(row: port.QueueRow) -> Plain:

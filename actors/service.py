@@ -24,7 +24,7 @@ from actors.alarms import Alarms
 from actors.broadcast import Announcer, Broadcasts
 from actors.catalogue import Catalogue
 from actors.census import Census
-from actors.clock import Clock
+from actors.clock import Clock, WarpClock
 from actors.compose import Composer
 from actors.console import Console
 from actors.delivery import Delivery
@@ -47,6 +47,7 @@ from actors.store import port
 from actors.system import System
 from actors.transports.opening import fetcher, open_transport
 from actors.transports.port import Transport
+from actors.web.console.house import House
 from actors.web.desk import Desk
 from actors.web.hooks import Hooks
 from actors.web.look import Look
@@ -146,6 +147,9 @@ class Service:
             Hooks(self.returns, doors.provers(settings.doors, fetch), fetch, clock),
             self.figures,
             settings.web.metrics_from,
+            console=House(
+                TEMPLATES, self.console, settings, _awake, warp=isinstance(clock, WarpClock)
+            ),
         )
         self.system.alarms = self.alarms.bell
         self.system.delivery = self.delivery.bell

@@ -118,7 +118,7 @@ def _announce(
             "[bold]--demo is for trying out:[/] whoever reaches this port may push the clock."
         )
     out.print(f"Events at {url}/v1/events, console at {url}/v1/console")
-    out.print(f"Pages behind the links of mails at {web}")
+    out.print(f"Pages behind the links of mails at {web}, web console at {web}/console/")
     out.print(f"Database {configured.database}, mails in {configured.maildir}/new")
     if configured.doors.lmtp_port:
         out.print(f"What comes back is taken by LMTP on 127.0.0.1:{configured.doors.lmtp_port}")

@@ -1,6 +1,6 @@
 """The site: all the pages of the service on one desk, the judge of what is seen of mails, the API.
 
-Other blueprints (a console) are added to the list here; the demo shop opens where it is wanted.
+Other blueprints are added to the list here; the demo shop opens where it is wanted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from actors.system import System
 from actors.web import app
 from actors.web.answers import Answers
 from actors.web.api import Api
+from actors.web.console.house import House
 from actors.web.desk import Desk
 from actors.web.hooks import Hooks
 from actors.web.judge import Judge
@@ -38,6 +39,8 @@ class Site:
         hooks: Hooks,
         figures: Figures,
         near: tuple[str, ...],
+        *,
+        console: House,
     ) -> None:
         self.desk = desk
         self._door = door
@@ -62,6 +65,7 @@ class Site:
                 ).blueprint(),
                 hooks.blueprint(),
                 Vitals(figures, proxies, near, self._admit).blueprint(),
+                console.blueprint(door, self._address),
             ],
         )
 

@@ -1,0 +1,1 @@
+"""The web console: what the terminal's console answers, as pages for operators at `/console/`."""

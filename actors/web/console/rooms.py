@@ -1,0 +1,37 @@
+"""The smaller rooms: the programmes and their steps, what failed and who is held, the clock."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, request
+
+from actors.web.console.sight import Found, Sight
+
+
+class Rooms:
+    def __init__(self, sight: Sight) -> None:
+        self._sight = sight
+
+    def add_to(self, pages: Blueprint) -> None:
+        pages.add_url_rule("/programmes", "programmes", self.programmes, methods=["GET"])
+        pages.add_url_rule("/quarantine", "quarantine", self.quarantine, methods=["GET"])
+        pages.add_url_rule("/clock", "clock", self.clock, methods=["GET"])
+
+    async def programmes(self) -> Response:
+        found = await self._sight.ask("programmes")
+        paused = (await self._sight.ask("queue", limit=1))["paused"]
+        stopped = {one["name"] for one in paused if one["scope"] == "programme"}
+        return self._sight.page("programmes", programmes=found, stopped=stopped)
+
+    async def quarantine(self) -> Response:
+        found = await self._sight.ask("quarantine")
+        number = request.args.get("number", "")
+        one: Found | None = None
+        if number.isascii() and number.isdecimal() and len(number) < 18:
+            one = await self._sight.ask("quarantine", number=int(number))
+        return self._sight.page(
+            "quarantine", failed=found["quarantine"], held=found["held"], one=one
+        )
+
+    async def clock(self) -> Response:
+        status = await self._sight.ask("status")
+        return self._sight.page("clock", now=status["now"], warp=status["warp"])
