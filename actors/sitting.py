@@ -191,7 +191,8 @@ def _rated(result: Plain, now: float, then: float, before: Plain) -> Plain:
         and isinstance(was := before.get(name), int)
         and now > then
     }
-    return {**result, "per second": rates} if rates else result
+    # First, for a low window shows only the beginning.
+    return {"per second": rates, **result} if rates else result
 
 
 def _counted(counts: Plain) -> str:

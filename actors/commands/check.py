@@ -25,6 +25,8 @@ def run(options: argparse.Namespace, configured: Settings) -> int:
     known = Templates(service.TEMPLATES, configured.shop)
     # A switched-off programme keeps its templates: it may come back with one word.
     used = [name for one in programmes.ALL for name in programme.templates_of(one)]
+    if sys.stderr.isatty():
+        print("Rendering every mail, in every language …", file=sys.stderr)
     found = proof.proofread(known, used)
     if options.json:
         print(msgspec.json.encode({"problems": found}).decode())

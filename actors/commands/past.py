@@ -112,7 +112,9 @@ async def _remember(
     stopping = trio.Event()
     async with at_rest(configured) as store, trio.open_nursery() as nursery:
         nursery.start_soon(_hear_signals, stopping)
-        done = await remembering.into_store(found, store, rules, limits.now, told, stopping)
+        # A clock that was pushed forward has seen more than the wall's: it must not go back.
+        now = max(limits.now, await store.last_at() or limits.now)
+        done = await remembering.into_store(found, store, rules, now, told, stopping)
         nursery.cancel_scope.cancel()
     return done
 

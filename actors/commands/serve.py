@@ -60,7 +60,6 @@ async def _serve_until_stopped(
             trio.open_nursery() as pages,
         ):
             connections.start_soon(running.pulse.beat)
-            made = await _first_keys(running)
             port = await listening.start(listen, running, connections)
             back, takes = configured.doors.lmtp_port, running.returns
             if back:
@@ -68,6 +67,8 @@ async def _serve_until_stopped(
             if options.demo and isinstance(clock, WarpClock):
                 await demo.open_shop(running, clock, port)
             web = await pages.start(server.serve, running.web.app, configured.web, stopping.wait)
+            # They are shown only once: not before it is certain that they will be.
+            made = await _first_keys(running)
             _announce(configured, port, web, made, options)
             # What is there by now stays: the collector need not look at it again (style §4.7).
             gc.freeze()

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response, has_request_context, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -119,7 +119,9 @@ class Front:
         return self._say("failed", 500)
 
     def _say(self, name: str, status: int) -> Response:
-        language = self._look.language_of(*request.accept_languages.values())
+        # Whoever opens a websocket here is at the wrong port, and has said no language.
+        spoken = request.accept_languages.values() if has_request_context() else ()
+        language = self._look.language_of(*spoken)
         page = self._look.page(name, language, status)
         if status == 503:
             page.headers["Retry-After"] = RETRY_AFTER

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import jinja2
 import pytest
 import trio
+from quart.testing import WebsocketResponseError
 
 from actors import samples
 from actors.settings import WebSection
@@ -199,3 +200,13 @@ async def test_a_port_that_is_taken_is_named():
         port = taken.getsockname()[1]
         with pytest.raises(Misconfigured, match=f"127.0.0.1:{port}.*web.port"):
             await server.serve(app.make(LOOK, []), WebSection(port=port), trio.sleep_forever)
+
+
+async def test_who_opens_a_websocket_at_the_port_of_the_pages_is_turned_away(world, autojump_clock):
+    client = world.service.web.app.test_client()
+    turned = pytest.RaisesExc(
+        WebsocketResponseError, check=lambda error: error.response.status_code == 400
+    )
+    with pytest.RaisesGroup(turned, flatten_subgroups=True):
+        async with client.websocket("/v1/events") as websocket:
+            await websocket.receive()
