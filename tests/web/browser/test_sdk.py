@@ -309,7 +309,9 @@ def test_a_tab_leaves_alone_what_another_has_stored(opened, service):
     one.adds("a", "b")
     other.adds("c")
     one.adds("d")
-    assert len(one.stored()) == 4
+    # What one tab has stored reaches the other a moment later: they are two processes.
+    one.until(lambda: len(one.stored()) == 4)
+    other.until(lambda: len(other.stored()) == 4)
     one.page.close()
     other.init(url=service.web, socket=service.events)
     other.empties()
