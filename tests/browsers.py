@@ -37,6 +37,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is no
 ROOT = Path(__file__).parents[1]
 AXE = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE = 60
+expect = playwright.expect
+expect.set_options(timeout=PATIENCE * 1_000)
 FLAGS = (
     "--no-sandbox",  # containers run as root
     "--disable-gpu",
@@ -86,8 +88,16 @@ class Seen:
         if message.type in ("error", "warning") and not of_page:
             self.complaints.append(f"{message.text} ({message.location['url']})")
 
+    def shows(self, *texts: str) -> None:
+        """Each of these comes to be read on the page. A click returns before the page that it
+        leads to is there: what was clicked for is waited for.
+        """
+        body = expect(self.page.locator("body"))
+        for text in texts:
+            body.to_contain_text(text, use_inner_text=True)
+
     def says(self) -> str:
-        """The text of the page, with the spaces that do not break made plain."""
+        """The text of the page as it is now, with the spaces that do not break made plain."""
         return self.page.inner_text("body").translate({0xA0: " ", 0x202F: " "})
 
 

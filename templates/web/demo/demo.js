@@ -220,6 +220,8 @@ addEventListener("popstate", () => go(location.href, undefined, false));
 
 let shown = "";
 let waiting = 0;
+let asked = 0;
+let drawn = 0;
 
 const soon = () => {
   clearTimeout(waiting);
@@ -228,16 +230,24 @@ const soon = () => {
 
 const refresh = async () => {
   clearTimeout(waiting);
+  const turn = ++asked;
+  let fresh = false;
   try {
     const visitor = encodeURIComponent(ecrm.anonymousId());
     const response = await plainFetch(`/demo/panel?visitor=${visitor}`);
-    if (response.ok) draw(await response.text());
-    else status("wrong", at("says").dataset[response.status === 403 ? "over" : "lost"]);
+    if (response.ok) {
+      const text = await response.text();
+      // Two may be under way: the older answer never takes the newer one's place.
+      if (turn > drawn) draw(text);
+      drawn = Math.max(drawn, turn);
+      fresh = true;
+    } else status("wrong", at("says").dataset[response.status === 403 ? "over" : "lost"]);
   } catch {
     status("wrong", at("says").dataset.lost);
   }
   clearTimeout(waiting);
   waiting = setTimeout(refresh, pushing ? 400 : 2_000);
+  return fresh;
 };
 
 const draw = (text) => {
@@ -283,7 +293,8 @@ const push = async (advance) => {
   try {
     const body = new URLSearchParams({ advance });
     const response = await plainFetch("/demo/clock", { method: "POST", body });
-    if (response.ok) status("done", words.done);
+    // It is done when the panel shows what came of it.
+    if (response.ok) (await refresh()) && status("done", words.done);
     else status("wrong", words[{ 409: "conflict", 504: "late", 403: "over" }[response.status] ?? "lost"]);
   } catch {
     status("wrong", words.lost);
@@ -291,7 +302,6 @@ const push = async (advance) => {
   pushing = false;
   at("pushing").hidden = true;
   for (const one of buttons) one.removeAttribute("aria-disabled");
-  await refresh();
 };
 
 // A mail.

@@ -36,7 +36,7 @@ PAGE = b"""<!doctype html><html lang="en"><title>Shop</title><h1>The shop</h1>
 </script>"""
 
 
-def until(holds, span: float = 40.0):
+def until(holds, span: float = 120.0):
     """Ask until something holds that comes by itself, in real time; what it then is."""
     limit = time.monotonic() + span
     while not (found := holds()):
@@ -191,6 +191,12 @@ class Tab:
             "Object.entries(localStorage).filter(([key]) => key.startsWith('ecrm:m:')).sort()"
         )
         return [msgspec.json.decode(body) for _, body in found]
+
+    def finds(self, count: int) -> None:
+        """So many messages wait. What one tab stores or removes reaches the others a moment
+        later: they are processes of their own.
+        """
+        self.until(lambda: len(self.stored()) == count)
 
     def errors(self) -> list[dict]:
         return self.page.evaluate("errors")

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.browsers import AXE, DESK, PHONE, Seen, identify, track
+from tests.browsers import AXE, DESK, PATIENCE, PHONE, Seen, expect, identify, track
 from tests.worlds import OPERATOR
 
 VIEWS = pytest.mark.parametrize(
@@ -25,7 +25,7 @@ HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1
 def inside(browser, house, viewport=DESK, **options):
     """A tab in which an operator has come in; nothing left the house and nothing was wrong."""
     context = browser.new_context(viewport=viewport, **options)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE * 1_000)
     try:
         seen = Seen(context.new_page())
         seen.page.goto(f"{house.web}/console/")
@@ -95,7 +95,7 @@ def test_the_door_can_be_used_by_everybody(browser, house):
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     page.get_by_label("Key").fill("ok_wrong")
     page.get_by_role("button", name="Enter").click()
-    assert "no operator key" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("no operator key")
     page.get_by_label("Key").fill(OPERATOR)
     page.get_by_role("button", name="Enter").click()
     page.wait_for_selector("h1:text('Queue')")
@@ -113,17 +113,17 @@ def test_an_incident_is_walked_through_with_the_keyboard_and_the_mouse(browser, 
         page.get_by_label("The beginning of an id").fill("gus@")
         page.keyboard.press("Enter")
         page.get_by_role("link", name="gus").click()
-        assert "What happened" in seen.says()
+        seen.shows("What happened")
         page.get_by_role("link", name="Mails, sent and not").click()
         page.get_by_role("link", name="why").first.click()
         page.wait_for_selector("h2:text('Why it was written')")
         frame = page.frame_locator("iframe.phone")
-        assert frame.locator("body").inner_text().strip()
+        expect(frame.locator("body")).to_contain_text("Cup without a handle")
         page.get_by_role("link", name="Queue").click()
-        assert "Paused: all since" in seen.says()
-        assert "wrong prices" in seen.says()
+        seen.shows("Paused: all since")
+        seen.shows("wrong prices")
         page.get_by_role("button", name="Resume all").click()
-        assert "Done: resume" in page.get_by_role("status").inner_text()
+        seen.shows("Done: resume")
         page.locator("summary", has_text="Drain").focus()
         page.keyboard.press("Enter")
         page.keyboard.press("Tab")
@@ -161,7 +161,7 @@ def test_nothing_that_a_customer_is_called_runs(browser, house):
     house.passes("1h")
     with inside(browser, house) as seen:
         seen.page.goto(f"{house.web}/console/customer?{urlencode({'id': 'h<b>'})}")
-        assert HOSTILE in seen.says()
+        seen.shows(HOSTILE)
         assert "owned" not in seen.page.title()
         assert seen.page.locator("img").count() == 0
         seen.page.get_by_role("link", name="why").first.click()

@@ -161,7 +161,7 @@ def test_a_score_is_given_with_the_keyboard_alone(browser, house):
         focus(page, "button")
         page.keyboard.press("Space")
         page.wait_for_selector(".done")
-        assert "3/5" in seen.says()
+        seen.shows("3/5")
 
 
 def test_leaving_takes_a_tab_and_a_key(browser, house):
@@ -170,4 +170,4 @@ def test_leaving_takes_a_tab_and_a_key(browser, house):
         focus(seen.page, "button")
         seen.page.keyboard.press("Enter")
         seen.page.wait_for_selector("[role=status]")
-        assert "It is done" in seen.says()
+        seen.shows("It is done")

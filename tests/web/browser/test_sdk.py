@@ -280,7 +280,9 @@ def test_the_next_page_sends_what_the_last_one_could_not(opened, service):
     first.adds("cup")
     ids = [one["messageId"] for one in first.stored()]
     first.page.close()
-    second = opened().init()
+    second = opened()
+    second.finds(1)
+    second.init()
     second.empties()
     assert second.sent() == ids
     arrived(service, second.visitor, "cup")
@@ -291,7 +293,7 @@ def test_the_next_page_sends_what_the_last_one_could_not(opened, service):
 
 def test_two_tabs_are_one_visitor_and_each_says_its_own(opened, service):
     one, other = opened().init(), opened().init()
-    assert one.visitor == other.visitor
+    one.until(lambda: one.visitor == other.visitor)
     one.adds(*(f"a{number}" for number in range(20)))
     other.adds(*(f"b{number}" for number in range(20)))
     one.empties()
@@ -309,9 +311,8 @@ def test_a_tab_leaves_alone_what_another_has_stored(opened, service):
     one.adds("a", "b")
     other.adds("c")
     one.adds("d")
-    # What one tab has stored reaches the other a moment later: they are two processes.
-    one.until(lambda: len(one.stored()) == 4)
-    other.until(lambda: len(other.stored()) == 4)
+    one.finds(4)
+    other.finds(4)
     one.page.close()
     other.init(url=service.web, socket=service.events)
     other.empties()
@@ -321,8 +322,11 @@ def test_a_tab_leaves_alone_what_another_has_stored(opened, service):
 def test_a_message_that_one_tab_brought_home_is_not_sent_by_the_other(opened, service):
     away = opened(**nowhere()).init()
     away.adds("cup")
-    helper = opened().init()
+    helper = opened()
+    helper.finds(1)
+    helper.init()
     helper.empties()
+    away.finds(0)
     away.init(url=service.web, socket=service.events)
     away.adds("spoon")
     away.empties()
