@@ -44,7 +44,7 @@ FRAMES_WAITING: Final = 4_096
 # RFC 6455 §7.4.1: how trio-websocket closes what exceeds the hard limit.
 TOO_LARGE: Final = 1009
 # Seconds; a close that comes meanwhile is heard after it.
-LONGEST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 5.0
 
 EVENTS_PATH: Final = "/v1/events"
 CONSOLE_PATH: Final = "/v1/console"

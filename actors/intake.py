@@ -1,10 +1,11 @@
 """The intake: the one bounded door of the turn loop.
 
 Bounded in count and in bytes, with a share for each customer, and for all browsers together, so
-that neither a flood nor one noisy customer can fill it for the others. A full intake refuses at
-once (`Busy`); it never makes the caller wait, who has pings to answer, and never drops. Words from
-inside the house (ticks, reports) are always taken: they are derived from rows, and there is at most
-one of a kind per row.
+that neither a flood nor one noisy customer can fill it for the others; and back ends do not wait
+behind browsers, of which a batch takes only few while a back end has something in it. A full intake
+refuses at once (`Busy`); it never makes the caller wait, who has pings to answer, and never drops.
+Words from inside the house (ticks, reports) are always taken: they are derived from rows, and there
+is at most one of a kind per row.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import repeat
 from typing import Final, Literal
 
 import msgspec
@@ -25,8 +27,7 @@ from ecrm.moment import CustomerId, Duration
 MESSAGES: Final = 8_192
 BYTES: Final = 16 * 1024 * 1024
 SHARE: Final = 1_024
-# Of the intake, what pages may fill together: back ends find room, and wait behind no more than
-# that, whatever browsers do.
+# Of the intake, what pages may fill together: back ends find room, whatever browsers do.
 PAGES_SHARE: Final = 4
 
 BATCH: Final = 256
@@ -34,6 +35,9 @@ BATCH_BYTES: Final = 1024 * 1024
 # Of a batch, what is kept for words from inside while events wait too: a backlog of ticks then
 # drains behind live events, and still drains.
 INWARD_SHARE: Final = 64
+# Of a batch with events of back ends in it, what pages may have: an answer comes when all of its
+# batch is durable.
+PAGES_BESIDE: Final = 64
 
 # Milliseconds that a sender is asked to wait: no sooner, so that it is not asked for nothing, and
 # no later, so that a pause is not taken for the end.
@@ -79,10 +83,11 @@ class Item(msgspec.Struct, gc=False):
 class Intake:
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
-        self._events: deque[Item] = deque()
+        self._backs: deque[Item] = deque()
+        self._pages: deque[Item] = deque()
         self._inward: deque[Item] = deque()
         self._shares: Counter[CustomerId] = Counter()
-        self._bytes = self._pages = self._page_bytes = 0
+        self._bytes = self._page_bytes = 0
         self.refused = 0
         # Messages a second, as measured while some were waiting; the last batch, and when it was
         # taken.
@@ -91,7 +96,11 @@ class Intake:
         self._taken_at = 0.0
 
     def __len__(self) -> int:
-        return len(self._events) + len(self._inward)
+        return self._events + len(self._inward)
+
+    @property
+    def _events(self) -> int:
+        return len(self._backs) + len(self._pages)
 
     @property
     def bytes(self) -> int:
@@ -99,9 +108,9 @@ class Intake:
 
     def offer(self, item: Item) -> None:
         """Take an event in. Raises `Busy` where it, or the sender's share of it, is full."""
-        full = len(self._events) >= MESSAGES or self._bytes + item.size > BYTES
+        full = self._events >= MESSAGES or self._bytes + item.size > BYTES
         if item.page:
-            full = full or self._pages >= MESSAGES // PAGES_SHARE
+            full = full or len(self._pages) >= MESSAGES // PAGES_SHARE
             full = full or self._page_bytes + item.size > BYTES // PAGES_SHARE
         if full or self._shares[item.customer_id] >= SHARE:
             self.refused += 1
@@ -109,16 +118,15 @@ class Intake:
         self._shares[item.customer_id] += 1
         self._bytes += item.size
         if item.page:
-            self._pages += 1
             self._page_bytes += item.size
-        self._events.append(item)
+        (self._pages if item.page else self._backs).append(item)
         self._bell.ring()
 
     def _patience(self) -> Duration:
         """How long until half of what waits is committed, at the pace of late: then there is room,
         and the queue does not run empty before those come who were sent away.
         """
-        needed = round(1_000 * len(self._events) / 2 / self._pace)
+        needed = round(1_000 * self._events / 2 / self._pace)
         return Duration(min(max(needed, SOONEST), LATEST))
 
     def _measure(self, count: int) -> None:
@@ -171,14 +179,17 @@ class Intake:
 
     def take(self) -> list[Item]:
         """What waits, up to a batch; the first always, however large it is."""
-        events = min(len(self._events), BATCH - min(len(self._inward), INWARD_SHARE))
-        inward = min(len(self._inward), BATCH - events)
+        room = BATCH - min(len(self._inward), INWARD_SHARE)
+        beside = PAGES_BESIDE if self._backs else room
+        backs = min(len(self._backs), room - min(len(self._pages), beside))
+        pages = min(len(self._pages), beside, room - backs)
+        inward = min(len(self._inward), BATCH - backs - pages)
         batch = [self._inward.popleft() for _ in range(inward)]
         taken = 0
-        for _ in range(events):
-            if batch and taken + self._events[0].size > BATCH_BYTES:
+        for waiting in (*repeat(self._backs, backs), *repeat(self._pages, pages)):
+            if batch and taken + waiting[0].size > BATCH_BYTES:
                 break
-            item = self._events.popleft()
+            item = waiting.popleft()
             taken += item.size
             self._let_go(item)
             batch.append(item)
@@ -188,7 +199,6 @@ class Intake:
     def _let_go(self, item: Item) -> None:
         self._bytes -= item.size
         if item.page:
-            self._pages -= 1
             self._page_bytes -= item.size
         self._shares[item.customer_id] -= 1
         if not self._shares[item.customer_id]:

@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, TypeVar, get_args
 
@@ -81,6 +81,14 @@ class _Name(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     message_id: object = None
 
 
+class _Id(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    message_id: str = ""
+
+
+class _Ids(msgspec.Struct, frozen=True, gc=False):
+    batch: list[_Id]
+
+
 def whole(json: bytes) -> bytes:
     """The text with each half of a character, which scripts leave where they cut a text in the
     middle of an emoji, replaced (U+FFFD): valid JSON, but no text, and it would spoil its batch.
@@ -106,6 +114,7 @@ class Format:
         self._null = msgspec.Raw(encode(None))
         self._hidden = msgspec.Raw(encode(HIDDEN))
         self._name: Decode[_Name] = decoder(_Name)
+        self._ids: Decode[_Ids] = decoder(_Ids)
         self._frame: Decode[Inbound] = decoder(Inbound)
         self._batch: Decode[Batch] = decoder(Batch)
         self._said: dict[str, Decode[Said]] = {
@@ -142,6 +151,22 @@ class Format:
         """
         name = _decoded(self._name, data)
         return name.type, name.message_id if isinstance(name.message_id, str) else ""
+
+    def ids_of(self, data: bytes, batch: Iterable[msgspec.Raw]) -> list[str]:
+        """The ids in a frame whose `batch` was read, "" for what has none: all at one stroke, where
+        nothing in it is odd, for who says too much shall not be costly too.
+        """
+        try:
+            return [one.message_id for one in self._ids(data).batch]
+        except _BROKEN:
+            return [self.id_of(raw) for raw in batch]
+
+    def id_of(self, data: bytes | msgspec.Raw) -> str:
+        """The id of what cannot be read as a message; "" where it has none."""
+        try:
+            return self.name_of(data)[1]
+        except Fault:
+            return ""
 
     def event(self, name: str, properties: msgspec.Raw) -> tuple[str, Event | Unlisted]:
         """The event and our name of it. Raises Fault with a path under `$.properties`."""

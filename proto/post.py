@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from proto import identity, reception
-from proto.codec import JSON, MAX_FRAME_BYTES, Fault, whole
+from proto.codec import JSON, MAX_FRAME_BYTES, whole
 from proto.envelope import Message
 from proto.frames import Batch, Reject
 from proto.session import Grant
@@ -97,15 +97,8 @@ def _read(
     size = len(memoryview(data))
     if size > MAX_MESSAGE_BYTES:
         reason = f"the message has {size} bytes; the limit is {MAX_MESSAGE_BYTES}"
-        return Reject(_id_of(data), "too_large", "$", reason)
+        return Reject(JSON.id_of(data), "too_large", "$", reason)
     sent_at = None if batch is None else batch.sent_at
     return reception.receive(
         JSON, data, received_at, grant.kind, sent_at=sent_at, kind=kind, prove=prove
     )
-
-
-def _id_of(data: bytes | msgspec.Raw) -> str:
-    try:
-        return JSON.name_of(data)[1]
-    except Fault:
-        return ""

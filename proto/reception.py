@@ -40,7 +40,7 @@ def receive(
     try:
         said = form.said(data, kind)
     except Fault as fault:
-        return Reject(_id_of(form, data), "invalid", fault.path, fault.reason)
+        return Reject(form.id_of(data), "invalid", fault.path, fault.reason)
     return admit(form, said, data, received_at, source, sent_at=sent_at, prove=prove)
 
 
@@ -63,13 +63,6 @@ def admit(
         return message
     proved = message.user_id is not None and prove(message.user_id, said.user_hash or "")
     return _reject(message, received_at, proved=proved) or message
-
-
-def _id_of(form: Format, data: bytes | msgspec.Raw) -> str:
-    try:
-        return form.name_of(data)[1]
-    except Fault:
-        return ""
 
 
 def _message(

@@ -274,7 +274,7 @@ class Session:
         self._take(read, answers)
         return self._said(answers)
 
-    def _batch(self, heard: Inbound, _data: bytes, received_at: int) -> list[Action]:
+    def _batch(self, heard: Inbound, data: bytes, received_at: int) -> list[Action]:
         assert isinstance(heard, Batch), "_RULES says so"
         if len(heard.batch) > MAX_BATCH:
             reason = f"the batch has {len(heard.batch)} messages; the limit is {MAX_BATCH}"
@@ -282,7 +282,7 @@ class Session:
         if not heard.batch:
             return [self._reply(Ack([]))]
         if wait := self._allow(len(heard.batch)):
-            return self._unheard(heard.batch, wait)
+            return self._unheard(data, heard.batch, wait)
         answers = _Answers()
         for raw in heard.batch:
             read = reception.receive(
@@ -299,15 +299,11 @@ class Session:
     def _is_proved(self, user_id: str, user_hash: str) -> bool:
         return user_id == self._proved or self._prove(user_id, user_hash)
 
-    def _unheard(self, batch: Sequence[msgspec.Raw], wait: int) -> list[Action]:
+    def _unheard(self, data: bytes, batch: Sequence[msgspec.Raw], wait: int) -> list[Action]:
         """Come too fast: nothing but the ids is looked at. What has none cannot come again."""
         busy: list[str] = []
         actions: list[Action] = []
-        for raw in batch:
-            try:
-                message_id = self._form.name_of(raw)[1]
-            except Fault:
-                message_id = ""
+        for message_id in self._form.ids_of(data, batch):
             if message_id:
                 busy.append(message_id)
             else:

@@ -16,6 +16,7 @@ from actors.intake import (
     INWARD_SHARE,
     LATEST,
     MESSAGES,
+    PAGES_BESIDE,
     PAGES_SHARE,
     SHARE,
     SOONEST,
@@ -33,8 +34,8 @@ def intake():
     return Intake(TrioClock(Instant(0)).bell())
 
 
-def event(customer="c1", size=1):
-    return Item(CustomerId(customer), messages.Tick(), lambda _answer: None, size=size)
+def event(customer="c1", size=1, *, page=False):
+    return Item(CustomerId(customer), messages.Tick(), lambda _answer: None, size=size, page=page)
 
 
 def fill(intake, count, *, customers=1_000, size=1):
@@ -72,18 +73,13 @@ async def test_a_batch_holds_so_many_bytes_and_the_first_however_large(intake):
 
 
 async def test_pages_fill_a_share_and_back_ends_find_room(intake):
-    def page(n):
-        item = event(f"visitor:{n}")
-        item.page = True
-        return item
-
     for n in range(MESSAGES // PAGES_SHARE):
-        intake.offer(page(n))
+        intake.offer(event(f"visitor:{n}", page=True))
     with pytest.raises(Busy):
-        intake.offer(page(MESSAGES))
+        intake.offer(event("visitor:late", page=True))
     intake.offer(event("ana", 0))
     intake.take()
-    intake.offer(page(MESSAGES))
+    intake.offer(event("visitor:late", page=True))
 
 
 async def test_the_wait_is_as_long_as_commits_have_lately_taken(autojump_clock, intake):
@@ -232,3 +228,21 @@ async def test_words_about_something_are_the_same_for_a_customer_and_not_for_ano
 def test_the_bounds_are_those_of_the_design():
     assert (BATCH, BATCH_BYTES) == (256, 1024 * 1024)
     assert intakes.SHARE < intakes.MESSAGES
+
+
+async def test_a_back_end_waits_behind_few_of_the_pages_and_pages_still_come_in(intake):
+    for number in range(1_000):
+        intake.offer(event(f"p{number}", page=True))
+    fill(intake, 3)
+    batch = names(intake.take())
+    assert batch == ["c0", "c1", "c2", *(f"p{number}" for number in range(PAGES_BESIDE))]
+    fill(intake, 2 * BATCH)
+    batch = names(intake.take())
+    assert (len(batch), sum(name[0] == "p" for name in batch)) == (BATCH, PAGES_BESIDE)
+
+
+async def test_pages_alone_fill_a_whole_batch(intake):
+    for number in range(BATCH + 1):
+        intake.offer(event(f"p{number}", page=True))
+    assert names(intake.take()) == [f"p{number}" for number in range(BATCH)]
+    assert names(intake.take()) == [f"p{BATCH}"]
