@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from actors.keys import Keyring
 from actors.limits import Limits
+from actors.turnstile import BROWSERS, STRANGERS, Turnstile
 from proto import permissions
 from proto.session import Grant, Turned
 
@@ -16,6 +17,8 @@ class Door:
     def __init__(self, keyring: Keyring, limits: Limits) -> None:
         self.keyring = keyring
         self.limits = limits
+        self.strangers = Turnstile(STRANGERS)
+        self.browsers = Turnstile(BROWSERS)
 
     def admit(self, key: str, origin: str | None, address: str) -> Grant | Turned | None:
         """Who this key is; why it may not come in from there; None where there is no such key.

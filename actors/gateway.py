@@ -16,7 +16,7 @@ Rules, from what was measured of trio-websocket (style §4.6):
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import count
 from typing import Final
 
@@ -99,6 +99,13 @@ class Gateway:
             for line in self._lines:
                 line.ask(self._silence, now)
 
+    async def listen(
+        self, listeners: Iterable[trio.SocketListener], connections: trio.Nursery
+    ) -> None:
+        """Take callers in; connections outlive their listener, in a nursery of their own."""
+        patient = [self._door.strangers.before(one) for one in listeners]
+        await trio.serve_listeners(self.serve_stream, patient, handler_nursery=connections)
+
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Hold one conversation on a stream, TCP or memory. What goes wrong in it stays in it."""
         peer = peer_of(stream)
@@ -145,7 +152,7 @@ class Gateway:
     async def _serve(
         self, nursery: trio.Nursery, stream: trio.abc.Stream, visit: Visit, peer: str
     ) -> None:
-        ear = Ear(stream)
+        ear = Ear(stream, self._door.strangers)
         with trio.fail_after(HELLO_WITHIN):
             request = await trio_websocket.wrap_server_stream(
                 nursery, ear, max_message_size=HARD_LIMIT

@@ -28,7 +28,7 @@ MESSAGES: Final = 8_192
 BYTES: Final = 16 * 1024 * 1024
 SHARE: Final = 1_024
 # Of the intake, what pages may fill together: back ends find room, whatever browsers do.
-PAGES_SHARE: Final = 4
+PAGES_SHARE: Final = 8
 
 BATCH: Final = 256
 BATCH_BYTES: Final = 1024 * 1024
@@ -37,7 +37,7 @@ BATCH_BYTES: Final = 1024 * 1024
 INWARD_SHARE: Final = 64
 # Of a batch with events of back ends in it, what pages may have: an answer comes when all of its
 # batch is durable.
-PAGES_BESIDE: Final = 64
+PAGES_BESIDE: Final = 32
 
 # Milliseconds that a sender is asked to wait: no sooner, so that it is not asked for nothing, and
 # no later, so that a pause is not taken for the end.
@@ -105,6 +105,13 @@ class Intake:
     @property
     def bytes(self) -> int:
         return self._bytes
+
+    def wait_of_pages(self, count: int) -> Duration:
+        """0 where so many messages of browsers find room; else milliseconds to wait. Asked before
+        they are read: what is to be refused shall cost little.
+        """
+        full = len(self._pages) + count > MESSAGES // PAGES_SHARE
+        return self._patience() if full else Duration(0)
 
     def offer(self, item: Item) -> None:
         """Take an event in. Raises `Busy` where it, or the sender's share of it, is full."""

@@ -2,8 +2,9 @@
 
 So that one bad page cannot starve the shop. Rules:
 
-- Publishable keys are bounded in messages a second, each key and each address; secret and operator
-  keys are not: a back end gets `busy` from the intake when the house is full.
+- Publishable keys are bounded in messages a second, each key and each address, and while the house
+  has no `room` for more of them; secret and operator keys are not: a back end gets `busy` from the
+  intake when the house is full.
 - Connections are bounded in all, by publishable key and by address; those that have not said hello
   yet are few and counted apart, so that silent ones cannot keep others out for longer than a hello
   may take.
@@ -82,10 +83,17 @@ class Visit(msgspec.Struct, gc=False):
 
 
 class Limits:
-    def __init__(self, bounds: Bounds, now: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        now: Callable[[], Instant],
+        room: Callable[[int], int] = lambda _count: 0,
+    ) -> None:
+        """`room` says for how many milliseconds there is none for so many messages of browsers."""
         self.visits = self.silent = self.refused = 0
         self._bounds = bounds
         self._now = now
+        self._room = room
         self._silent_at: Counter[str] = Counter()
         self._open_at: Counter[str] = Counter()
         self._open_with: Counter[str] = Counter()
@@ -112,7 +120,8 @@ class Limits:
             (f"key {grant.key_id}", self._per_key),
             (f"from {address}", self._per_address),
         )
-        wait = max(self._rates.wait(bucket, limit, now, count) for bucket, limit in buckets)
+        waits = (self._rates.wait(bucket, limit, now, count) for bucket, limit in buckets)
+        wait = max(self._room(count), *waits)
         if wait:
             self.refused += count
             return wait

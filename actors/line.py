@@ -4,6 +4,8 @@ It knows where it comes from and what it counts for, is asked now and then wheth
 there, and ends where its key is revoked. Rules:
 
 - Nothing is kept of what somebody without a key sends beyond `HELLO_BYTES`.
+- Strangers and browsers are heard in turn (`actors/turnstile.py`); whoever has a key that is secret
+  is heard at once.
 - A line on which nothing was heard for long is pinged; who does not answer is gone: a connection
   that is half open dies.
 - A line has no task of its own while nothing happens on it: thousands of pages stay open.
@@ -20,29 +22,44 @@ import trio_websocket
 
 from actors.door import Door
 from actors.limits import Visit
+from actors.turnstile import Turnstile
 from proto import session
 
 # A hello is a hundred bytes and the request before it a thousand; a client may send its first
 # batch without waiting for the welcome.
 HELLO_BYTES: Final = 65_536
+# A request and a hello are longer. Who sends them in crumbs is heard less and less often: each time
+# twice as many seconds later as the time before.
+CRUMB: Final = 32
+CRUMB_WAIT: Final = 0.1
 PONG_WITHIN: Final = 10.0
 CLOSE_WITHIN: Final = 5.0
 PASSED_OVER: Final = 1024 * 1024
 
 
 class Ear(trio.abc.Stream):
-    """A stream that knows when something was last heard, and of strangers hears only so much."""
+    """A stream that knows when something was last heard, and of strangers hears only so much.
 
-    __slots__ = ("_stream", "heard_at", "room")
+    What is heard goes through the `turnstile`, unless that is None.
+    """
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    __slots__ = ("_crumbs", "_stream", "heard_at", "room", "turnstile")
+
+    def __init__(self, stream: trio.abc.Stream, turnstile: Turnstile) -> None:
         self._stream = stream
         self.heard_at = trio.current_time()
         self.room: int | None = HELLO_BYTES
+        self.turnstile: Turnstile | None = turnstile
+        self._crumbs = 0
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         data = await self._stream.receive_some(max_bytes)
         self.heard_at = trio.current_time()
+        if self.room is not None and 0 < len(data) < CRUMB:
+            await trio.sleep(CRUMB_WAIT * 2**self._crumbs)
+            self._crumbs += 1
+        elif self.turnstile is not None:
+            await self.turnstile.through()
         if self.room is not None:
             self.room -= len(data)
             if self.room < 0:
@@ -107,6 +124,7 @@ class Line:
             return session.Turned(reason, "limited")
         self.grant = found
         self.ear.room = None
+        self.ear.turnstile = self._door.browsers if found.kind == "publishable" else None
         return found
 
     def allow(self, count: int) -> int:

@@ -121,7 +121,7 @@ async def listen(
         ) from None
     task_status.started(listeners[0].socket.getsockname()[1])
     # A connection outlives its listener: it is told goodbye before it is cut.
-    await trio.serve_listeners(running.gateway.serve_stream, listeners, handler_nursery=connections)
+    await running.gateway.listen(listeners, connections)
 
 
 @contextmanager

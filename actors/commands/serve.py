@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from functools import partial
+from typing import Final
 
 import structlog
 import trio
@@ -23,6 +24,9 @@ from actors.web import server
 from actors.web.demo import opening as demo
 
 log = structlog.get_logger()
+
+# Seconds; see `_serve_until_stopped`.
+SWITCH: Final = 0.0001
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
@@ -70,6 +74,9 @@ async def _serve_until_stopped(
             # They are shown only once: not before it is certain that they will be.
             made = await _first_keys(running)
             _announce(configured, port, web, made, options)
+            # The loop gives its thread away with each call of a socket, and gets it back from the
+            # store's when that one has had so much time: by default five milliseconds each time.
+            sys.setswitchinterval(SWITCH)
             # What is there by now stays: the collector need not look at it again (style §4.7).
             gc.freeze()
             await stopping.wait()

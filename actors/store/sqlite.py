@@ -50,9 +50,9 @@ from actors.store.rows import (
     StoreSize,
     TellRow,
 )
-from actors.store.statements import Value
+from actors.store.statements import Params, Value
 from actors.store.tracks import Trail
-from actors.store.transactions import Params, Row, Work
+from actors.store.transactions import Row, Work
 from ecrm import errors
 from ecrm.moment import NEVER, CustomerId, Instant, Seq
 

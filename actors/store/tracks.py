@@ -10,8 +10,8 @@ from msgspec.structs import asdict
 
 from actors.store import transactions
 from actors.store.rows import HitRow, JudgedRow, LinkRow, UnjudgedRow
-from actors.store.statements import Value
-from actors.store.transactions import Params, Row, Work
+from actors.store.statements import Params, Value
+from actors.store.transactions import Row, Work
 from ecrm import tracking
 from ecrm.moment import Instant
 

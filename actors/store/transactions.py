@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -36,12 +36,11 @@ from actors.store.rows import (
     TellRow,
     partition_of,
 )
-from actors.store.statements import Value, for_each, named
+from actors.store.statements import Params, Value, for_each, for_rows, named
 from ecrm.moment import CustomerId, Instant
 from proto.envelope import RESERVED
 
 T = TypeVar("T")
-Params = Mapping[str, Value]
 Write: TypeAlias = tuple[str, Sequence[Params]]
 Row: TypeAlias = Any  # a tuple; what its columns hold, the schema says
 Work = Callable[[Connection], Coroutine[object, None, T]]
@@ -87,9 +86,12 @@ async def write(writes: Iterable[Write], db: Connection) -> int:
     """Run each statement over its rows, in this order; how many rows changed."""
     changed = 0
     for name, many in writes:
-        if many:
-            cursor = await db.executemany(named()[name], many)
-            changed += cursor.rowcount
+        parts = for_rows(name, many)
+        if parts is not None:
+            for sql, values in parts:
+                changed += (await db.execute(sql, values)).rowcount
+        elif many:
+            changed += (await db.executemany(named()[name], many)).rowcount
     return changed
 
 

@@ -16,7 +16,9 @@ from websockets.sync.client import connect
 
 from actors import gateway, line, settings
 from actors.limits import Bounds, GatewaySection
+from actors.line import Ear
 from actors.settings import WebSection
+from actors.turnstile import Turnstile
 from ecrm.moment import CustomerId
 from proto import identity
 from tests.actors.test_gateway import PATIENCE, Talk, serving, track
@@ -97,6 +99,30 @@ async def test_a_forged_user_is_refused_and_nothing_of_it_is_kept(tmp_path):
         assert len(served.store._dedupe) == 1
 
 
+# How fast.
+
+
+async def test_a_stranger_who_speaks_in_crumbs_is_heard_less_and_less(autojump_clock, nursery):
+    theirs, ours = trio.testing.memory_stream_pair()
+    ear = Ear(ours, Turnstile(1))
+    heard = []
+
+    async def hear():
+        while data := await ear.receive_some(4_096):
+            heard.append((trio.current_time(), len(data)))
+
+    start = trio.current_time()
+    async with trio.open_nursery() as listening:
+        listening.start_soon(hear)
+        for _ in range(100):
+            await theirs.send_all(b"x")
+            await trio.sleep(0.1)
+        await theirs.aclose()
+    assert sum(size for _, size in heard) == 100
+    times = [round(at - start, 1) for at, _ in heard]
+    assert times[:6] == [0.1, 0.3, 0.7, 1.5, 3.1, 6.3]
+
+
 # How many.
 
 
@@ -107,7 +133,7 @@ async def test_too_many_silent_ones_are_told_so_and_those_who_speak_go_on(tmp_pa
         def conversation(talk):
             talk.greet()
             silent = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(3)]
-            while served.service.limits.silent < 3:
+            while served.service.door.limits.silent < 3:
                 pass
             answer = refused(served)
             for one in silent:
@@ -135,7 +161,7 @@ async def test_connections_of_browsers_are_counted_and_room_comes_back(tmp_path)
         assert (last["code"], code) == ("limited", 4429)
         assert back_end["type"] == "welcome"
         with trio.fail_after(PATIENCE):
-            while served.service.limits.visits:
+            while served.service.door.limits.visits:
                 await trio.testing.wait_all_tasks_blocked(0.01)
         assert (await served.talks(partial(Talk.greet, key=PUBLISHABLE)))["type"] == "welcome"
 

@@ -96,9 +96,9 @@ async def test_an_honest_shop_is_answered_while_others_misbehave(tmp_path, monke
                 answers = await served.talks(honest)
         assert answers == [{"type": "ack", "ids": [f"h{n}"]} for n in range(50)]
         with trio.fail_after(10):
-            while served.service.limits.visits:
+            while served.service.door.limits.visits:
                 await trio.testing.wait_all_tasks_blocked(0.01)
-        assert served.service.limits.silent == 0
+        assert served.service.door.limits.silent == 0
         assert not served.service.gateway.connections
         # Of zoe what she said; of the pages only their visitors.
         rows = await served.store.journal(CustomerId("zoe"), before=None, limit=99)

@@ -11,6 +11,7 @@ during that. Budgets: 60 MB for 2 000 idle ones; p99 100 ms (design §11).
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import resource
@@ -21,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from actors import logs, service, settings
 from actors.clock import WallClock
+from actors.commands.serve import SWITCH
 from actors.gateway import EVENTS_PATH
 from actors.outside import open_outside
 from actors.store.sqlite import open_store
@@ -84,8 +85,10 @@ async def serve(folder):
         service.running(at, store, clock, outside) as running,
         trio.open_nursery() as nursery,
     ):
-        listen = partial(trio.serve_tcp, running.gateway.serve_stream, 0, host="127.0.0.1")
-        listeners = await nursery.start(listen)
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(running.gateway.listen, listeners, nursery)
+        gc.freeze()  # both as `run.py serve` does
+        sys.setswitchinterval(SWITCH)
         print(listeners[0].socket.getsockname()[1], flush=True)
 
 
