@@ -216,7 +216,7 @@ def _share(sums: Sums, visible: str, deed: str, handed: int) -> Iterable[str]:
     if not handed:
         return
     if not seen:
-        yield f"{visible} of none could be seen: nobody agreed to it"
+        yield f"no {visible} can be seen: nobody agreed, or such mails are never followed"
         return
     machines, unknown = sums[f"{deed} machine"], sums[f"{deed} unknown"]
     apart = [f"{n} by {who}" for n, who in ((machines, "machines"), (unknown, "who knows")) if n]

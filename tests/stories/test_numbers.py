@@ -209,6 +209,7 @@ async def test_numbers_survive_a_restart_and_are_what_the_lives_say(tmp_path, au
         await world.passes(70 * MINUTE)
         await story.clicks("ana")
         await story.shop.pays("ana", "o1", "teapot")
+        await world.passes(MINUTE)
         before = await story.told(), await world.service.store.numbers.stands()
     async with open_world(tmp_path, autojump_clock) as world:
         story = Story(world, None)
