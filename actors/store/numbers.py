@@ -28,7 +28,8 @@ class Numbers:
         return Instant(at)
 
     async def counts(self, month: str = "") -> list[CountRow]:
-        return [CountRow(*row) for row in await self._rows("counts", month=month)]
+        found = self._rows("counts_of_month", month=month) if month else self._rows("counts")
+        return [CountRow(*row) for row in await found]
 
     async def stands(self) -> dict[tuple[str, str], int]:
         rows = await self._rows("stand_totals")

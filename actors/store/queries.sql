@@ -173,9 +173,12 @@ SELECT value FROM meta WHERE name = 'numbers:since';
 SELECT 1 FROM meta WHERE name = 'numbers:whole';
 
 -- name: counts
--- numbers.counts: the console; a few rows for each month and step
-SELECT :month, programme, step, what, sum(count) FROM counts
-WHERE :month = '' OR month = :month GROUP BY programme, step, what;
+-- numbers.counts: the console
+SELECT '', programme, step, what, count FROM count_totals;
+
+-- name: counts_of_month
+-- numbers.counts: the console
+SELECT month, programme, step, what, count FROM counts WHERE month = :month;
 
 -- name: stand_totals
 -- numbers.stands: the console

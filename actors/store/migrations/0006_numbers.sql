@@ -11,6 +11,25 @@ CREATE TABLE counts (
     PRIMARY KEY (month, programme, step, what)
 ) WITHOUT ROWID;
 
+-- The same of all months together: a page reads as much after ten years as after one.
+CREATE TABLE count_totals (
+    programme TEXT NOT NULL,
+    step TEXT NOT NULL,
+    what TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (programme, step, what)
+) WITHOUT ROWID;
+
+CREATE TRIGGER counts_begin AFTER INSERT ON counts BEGIN
+    INSERT INTO count_totals VALUES (new.programme, new.step, new.what, new.count)
+        ON CONFLICT DO UPDATE SET count = count + excluded.count;
+END;
+
+CREATE TRIGGER counts_change AFTER UPDATE OF count ON counts BEGIN
+    UPDATE count_totals SET count = count + new.count - old.count
+    WHERE programme = new.programme AND step = new.step AND what = new.what;
+END;
+
 -- May the opens and clicks of a mail be seen? `opens` is NULL for those of an older release, which
 -- are not counted. `seen` has a bit for each sort of hit that there was: 1, 2, 4 it was opened by a
 -- person, a machine, who knows; 8, 16, 32 so clicked.
