@@ -47,6 +47,7 @@ class Request(msgspec.Struct, frozen=True):
     origins: tuple[str, ...] = ()
     yes: bool = False
     programme: str = ""
+    month: str = ""
     language: str = "en"
     at: str = ""
     seq: int | None = None

@@ -80,4 +80,6 @@ def outbox_row(wanted: mail.Mail, kept: mail.Mail | None) -> port.OutboxRow:
         not_after=wanted.not_after,
         mail=mail.encode(wanted),
         kept=None if kept is None else mail.encode(kept),
+        opens=wanted.track_opens,
+        clicks=wanted.track_clicks,
     )

@@ -16,6 +16,7 @@ import trio
 from actors.catalogue import Catalogue
 from actors.clock import Clock
 from actors.ledger import Ledger
+from actors.recount import recount
 from actors.store import port
 from ecrm import calendar, rfm
 from ecrm.moment import Instant
@@ -40,6 +41,7 @@ class Census:
     async def run(self) -> None:
         with self._clock.working():
             await self.learn()
+            await recount(self._store, self.bell)
         while not self.bell.stopping:
             night = calendar.next_local(Instant(self._clock.now() + 1), AT, self._zone)
             await self.bell.rest(night)

@@ -3,14 +3,15 @@
 One JSON request a frame, one answer; nothing is said before a `hello` with an operator key. An op
 is a function from its request to plain values; those about the queue are in `actors/postroom.py`,
 those about who is held or sought in `actors/ward.py`, those that explain and foresee in
-`actors/insight.py`. Live turns are not answered but streamed, by `actors/tail.py`. What changes
-anything is noted once it is done, with the id of the key that it was asked for with.
+`actors/insight.py`, the programmes and their numbers in `actors/playbook.py`. Live turns are not
+answered but streamed, by `actors/tail.py`. What changes anything is noted once it is done, with the
+id of the key that it was asked for with.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ from actors.figures import Figures
 from actors.gateway import HELLO_WITHIN
 from actors.ledger import SITE
 from actors.line import CLOSE_WITHIN, Line
+from actors.numbers import TIER
 from actors.postroom import PostRoom
 from actors.returns import Returns
 from actors.store import port
@@ -33,6 +35,7 @@ from actors.travel import present
 from actors.ward import Ward
 from actors.why import Unknown, why
 from ecrm import explain, facts, moment
+from ecrm.engagement import Tier
 from ecrm.explain import difference
 from ecrm.moment import CustomerId
 from ecrm.state import State
@@ -92,7 +95,6 @@ class Console:
             "inspect": self._inspect,
             "journal": self._journal,
             "timers": self._timers,
-            "programmes": self._programmes,
             "why": self._why,
             "satisfaction": self._satisfaction,
             "unsuppress": self._unsuppress,
@@ -169,6 +171,7 @@ class Console:
 
     async def _status(self, _request: Request) -> Plain:
         size, read = await self._store.size(), await self._figures.read()
+        stands = await self._store.numbers.stands()
         return {
             "now": moment.format_instant(read.at),
             "since": moment.format_instant(self._started),
@@ -197,6 +200,8 @@ class Console:
             "resting": read.resting,
             "unready": await self._figures.unready(),
             "products": len(self._system.catalogue),
+            "tiers": {tier: stands.get((TIER, tier), 0) for tier in get_args(Tier)},
+            "all_counted": await self._store.numbers.whole(),
             **self._returns.status,
         }
 
@@ -225,22 +230,6 @@ class Console:
     async def _timers(self, request: Request) -> Plain:
         state = await self._state(request)
         return {"customer": state.customer_id, "timers": _timers(state)}
-
-    async def _programmes(self, _request: Request) -> Plain:
-        return {
-            one.name: {
-                "doc": one.doc,
-                "enrol": list(one.enrol),
-                "leave": list(one.leave),
-                "when": str(one.when),
-                "again": str(one.again),
-                "steps": [
-                    {"name": step.name, "delay": str(step.delay), "when": str(step.when)}
-                    for step in one.steps
-                ],
-            }
-            for one in self._system.rules.programmes.values()
-        }
 
     async def _why(self, request: Request) -> Plain:
         if not request.mail:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from actors import numbers
 from actors.catalogue import Catalogue
 from actors.store import port
 from ecrm import calendar, customer, facts, rfm
@@ -83,6 +84,8 @@ class Ledger:
         if after.person.email != before.person.email:
             email = after.person.email.casefold()
             rows.addresses.append(port.AddressRow(after.customer_id, email))
+        rows.stands += numbers.stands(before, taken)
+        rows.counts += numbers.brought(before, taken)
         for fact in taken.facts:
             match fact:
                 case facts.SiteRated(order_id=order_id, score=score):

@@ -66,6 +66,20 @@ def changed(sections: Mapping[str, ProgrammeSection], currency: str) -> tuple[Pr
     )
 
 
+def written(sections: Mapping[str, ProgrammeSection]) -> frozenset[str]:
+    """The full names of the settings that are written: `programmes.cart.steps.offer.after`."""
+    return frozenset(
+        f"{where}.{name}"
+        for one, section in sections.items()
+        for where, part in (
+            (f"programmes.{one}", section),
+            *((f"programmes.{one}.steps.{name}", step) for name, step in section.steps.items()),
+        )
+        for name in part.__struct_fields__
+        if name != "steps" and (told := getattr(part, name)) is not None and told is not True
+    )
+
+
 def _changed(one: Programme, section: ProgrammeSection, currency: str) -> Programme:
     where = f"programmes.{one.name}"
     names = [step.name for step in one.steps]

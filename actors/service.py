@@ -36,6 +36,7 @@ from actors.insight import Insight
 from actors.limits import Limits
 from actors.locksmith import Locksmith
 from actors.outside import Outside
+from actors.playbook import Playbook
 from actors.postroom import PostRoom
 from actors.proxies import Proxies
 from actors.pulse import Pulse
@@ -133,6 +134,7 @@ class Service:
         self.console.ops |= Insight(
             rules, self.catalogue, self.system.ledger, store, composer, clock.now
         ).ops
+        self.console.ops |= Playbook(rules, store, settings.written).ops
         proxies = Proxies(settings.web.trusted_proxies)
         self.gateway = Gateway(
             self.system, clock, self.door, self.console.converse, settings.gateway, proxies

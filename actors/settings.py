@@ -219,6 +219,7 @@ class Settings(msgspec.Struct, frozen=True):
     programmes: tuple[Programme, ...]
     keys: tuple[Key, ...]
     idle: tuple[str, ...]
+    written: frozenset[str] = frozenset()  # the settings of programmes that the file names
 
 
 ENVIRONMENT: Final[dict[str, KeyKind]] = {
@@ -272,6 +273,7 @@ def load(path: Path, data: Path | None, environment: Mapping[str, str]) -> Setti
         programmes=overrides.changed(file.programmes, shop.currency),
         keys=(*map(_key, file.keys), *_from_environment(environment)),
         idle=tuple(_idle(file)),
+        written=overrides.written(file.programmes),
     )
 
 

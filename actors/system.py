@@ -192,7 +192,9 @@ class System:
 
     def _forward(self, item: Item) -> None:
         """What is about a life that goes on elsewhere belongs there, and so does its past."""
-        if not isinstance(item.message, envelope.Message | messages.History | messages.Returned):
+        if not isinstance(
+            item.message, envelope.Message | messages.History | messages.Returned | messages.Seen
+        ):
             return
         passed = set[CustomerId]()
         while (to := self._goes_on_as(item.customer_id)) is not None and to not in passed:

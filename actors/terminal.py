@@ -1,7 +1,7 @@
 """The operator's terminal: one command typed, one request sent, the answer laid out (R93).
 
     status · customers [PREFIX] · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER ·
-    queue [STATE] [CUSTOMER] · mail MAIL · why MAIL · programmes · satisfaction [SURVEY] ·
+    queue [STATE] [CUSTOMER] · mail MAIL · why MAIL · programmes [NAME] · satisfaction [SURVEY] ·
     pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] · drain [WHY] · resume … ·
     requeue MAIL · cancel-mail MAIL [WHY] · quarantine [NUMBER] · release CUSTOMER · operations ·
     tail [customer ID] [programme NAME] [event NAME] [outcome WORD] [rate N] · keys [revoke ID] ·
@@ -36,7 +36,7 @@ from actors.store import port
 USAGE: Final = (
     "commands: status | customers [PREFIX of an id or address] [AFTER an id] | inspect CUSTOMER | "
     "journal CUSTOMER | timers CUSTOMER | queue [STATE] [CUSTOMER] | mail MAIL | why MAIL | "
-    "programmes | satisfaction [SURVEY] | "
+    "programmes [NAME] | satisfaction [SURVEY] | "
     "pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] | drain [WHY] | resume … | "
     "requeue MAIL | cancel-mail MAIL [WHY] | quarantine [NUMBER] | release CUSTOMER | operations | "
     "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | keys [revoke ID] | clock [advance 15d] | "
@@ -55,7 +55,7 @@ _WHOLE: Final = frozenset(("mail", "number", "key"))
 # What an op wants to be told of, and an example of it; those with a "?" do without.
 _ABOUT: Final[dict[str, tuple[str, str]]] = {
     "status": ("", ""),
-    "programmes": ("", ""),
+    "programmes": ("programme?", "cart"),
     "relearn": ("", ""),
     "inspect": ("customer", "c42"),
     "journal": ("customer", "c42"),

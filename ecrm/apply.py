@@ -69,6 +69,7 @@ _APPLIERS: Final[dict[type, Callable[[State, Any], Changes]]] = {
     facts.OrderPlaced: orders.told,
     facts.OrderPaid: orders.told,
     facts.OrderUpdated: orders.told,
+    facts.OrderCredited: orders.credited,
     facts.OrderPrepared: orders.prepared,
     facts.OrderShipped: orders.shipped,
     facts.ParcelDelivered: orders.delivered,

@@ -20,6 +20,7 @@ import msgspec
 from ecrm import (
     acceptance,
     condition,
+    credit,
     effects,
     facts,
     history,
@@ -98,6 +99,8 @@ def _take(
     if not turn.facts:
         return turn
     if not isinstance(message, messages.History):
+        window = rules.thresholds.after_click
+        turn.record(*credit.credited(turn.before, turn.state, window))
         # What is due already waits for its tick: nobody is written to because of the past.
         turn.run_due()
     if _is_done_with(turn.state):
@@ -161,7 +164,8 @@ def _see(turn: Turn, seen: messages.Seen) -> None:
         turn.tell(facts.Opened(now, seen.mail_id, seen.human))
     elif seen.human:
         # A machine that follows links tells nothing about anybody (delivery §5.2).
-        turn.tell(facts.Clicked(now, seen.mail_id))
+        told = facts.Clicked(now, seen.mail_id, seen.programme, seen.step, seen.decided_at)
+        turn.tell(told)
 
 
 def _is_done_with(state: State) -> bool:

@@ -20,7 +20,18 @@ from ecrm.mail import Mail
 from ecrm.matters import AnyMatter, Cadence, Notice
 from ecrm.moment import NEVER, CustomerId, Instant
 from ecrm.rfm import Score
-from ecrm.state import Cart, Consent, Enrolment, Line, Order, Parcel, Person, State, Wish
+from ecrm.state import (
+    Cart,
+    Consent,
+    Credit,
+    Enrolment,
+    Line,
+    Order,
+    Parcel,
+    Person,
+    State,
+    Wish,
+)
 
 Reason = Literal[
     "consent",  # the legal basis is missing
@@ -113,10 +124,13 @@ class Opened(Fact, frozen=True, gc=False):
 
 
 class Clicked(Fact, frozen=True, gc=False):
-    """A person followed a link of a mail."""
+    """A person followed a link of a mail; of which step, and decided on when, if that is told."""
 
     at: Instant
     mail_id: str
+    programme: str = ""
+    step: str = ""
+    decided_at: Instant = Instant(0)
 
 
 class Announced(Fact, frozen=True, gc=False):
@@ -308,6 +322,13 @@ class OrderUpdated(Fact, frozen=True, gc=False):
     """The shop told more about an order, or something else."""
 
     order: Order
+
+
+class OrderCredited(Fact, frozen=True, gc=False):
+    """An order is counted for the mail that its person had clicked last (`ecrm/credit.py`)."""
+
+    order_id: str
+    credit: Credit
 
 
 class OrderPrepared(Fact, frozen=True, gc=False):
@@ -585,7 +606,7 @@ AnyFact = (
     | AccountClosed | Erased | TopicsChosen | FrequencyWished
     | AddressJudged | AddressSuppressed
     | LinePut | LineTaken | CartReplaced | CartEmptied | CheckoutReached | Browsed
-    | OrderPlaced | OrderPaid | OrderUpdated | OrderPrepared | OrderShipped
+    | OrderPlaced | OrderPaid | OrderUpdated | OrderCredited | OrderPrepared | OrderShipped
     | ParcelDelivered | ParcelFailed | OrderCancelled | OrderRefunded | ProductsReturned
     | ReturnUnmatched
     | Viewed | ProductReviewed | SiteRated | SurveyTaken | Raised | NoticeKept

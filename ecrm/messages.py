@@ -75,12 +75,15 @@ class Inherit(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 class Seen(msgspec.Struct, frozen=True, gc=False, tag=True):
     """What a recipient did with a mail, by its picture or its links; `human` where it was no
-    machine (delivery §5.2).
+    machine (delivery §5.2). The others say which mail it was, and when it was decided on.
     """
 
     mail_id: str
     deed: Literal["opened", "clicked"]
     human: bool
+    programme: str = ""
+    step: str = ""
+    decided_at: Instant = Instant(0)
 
 
 class Announce(msgspec.Struct, frozen=True, gc=False, tag=True):

@@ -38,6 +38,8 @@ VISITORS_KEPT: Final = 64
 # Addresses of which something came back; those of which it was longest ago are forgotten.
 MAILBOXES_KEPT: Final = 16
 
+FOLLOWED_KEPT: Final = 8
+
 VISITOR: Final = "visitor:"
 
 
@@ -118,6 +120,29 @@ class Parcel(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     failed: bool = False
 
 
+class Followed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A mail of which a person followed a link, last `at`; it was `decided_at`."""
+
+    mail_id: str
+    programme: str
+    step: str
+    decided_at: Instant
+    at: Instant
+
+
+class Credit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The mail that an order is counted for. `back` is what of it was paid back in parts since, in
+    minor units.
+    """
+
+    mail_id: str
+    programme: str
+    step: str
+    decided_at: Instant
+    clicked_at: Instant
+    back: int = 0
+
+
 class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One order and how far it came. Amounts in minor units, None where nobody said; `back` counts
     the pieces of each product that were sent back.
@@ -141,6 +166,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     rated_at: Instant | None = None
     # The carrier's last word, in its own words.
     carriage: str = ""
+    credit: Credit | None = None
 
     @property
     def kept(self) -> tuple[Line, ...]:
@@ -296,6 +322,8 @@ class State(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     # Who it is as the shop's past told: the rest of `person` was heard live, and counts more.
     remembered: Person | None = None
     mailboxes: dict[str, Mailbox] = {}
+    # The mails that were clicked last, the newest click at the end.
+    followed: tuple[Followed, ...] = ()
 
     @property
     def is_visitor(self) -> bool:

@@ -46,12 +46,14 @@ def fork(life: Life, zone: str = "Europe/Paris") -> Life:
     return twin
 
 
-def lived(number: int, rules: Rules | None = None) -> Life:
-    """The life of that number up to some day of its first months."""
+def lived(number: int, rules: Rules | None = None, *, watched: object | None = None) -> Life:
+    """The life of that number up to some day of its first months; `watched` sees every turn, like
+    the laws of other lives.
+    """
     dice = Random(number)
     zone = dice.choice(ZONES)
     life = Life(zone, rules=rules or rules_in(zone), start=dice.choice(STARTS))
-    life.laws = NoLaws()
+    life.laws = watched or NoLaws()
     life.shop_has(*SHELF, recent=("p1", "p4"))
     if dice.random() < 0.9:
         life.identify(timezone=dice.choice([None, *ZONES]))

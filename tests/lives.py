@@ -170,7 +170,8 @@ class Life:
     def _sees(self, deed: str, kind: str, *, human: bool) -> Self:
         """The recipient does something with the last mail (of that kind)."""
         mails = [one for one in self.sent if kind in ("", one.kind)]
-        self.take(messages.Seen(mails[-1].mail_id, deed, human))
+        seen = mails[-1]
+        self.take(messages.Seen(seen.mail_id, deed, human, seen.programme, seen.step, seen.at))
         return self
 
     def is_told_of(self, matter: messages.Release | messages.Campaign, name: str = "b1") -> Self:

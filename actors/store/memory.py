@@ -17,6 +17,7 @@ from itertools import count
 import msgspec
 import trio
 
+from actors.store.counters import Numbers
 from actors.store.ledger import Ledger
 from actors.store.queued import Queued
 from actors.store.roll import Register
@@ -75,7 +76,8 @@ class MemoryStore:
         self._limiter: dict[str, int] = {}
         self._secrets: dict[str, bytes] = {}
         self._ledger = Ledger()
-        self.trail = Trail(self._turn, self._outbox)
+        self.numbers = Numbers(self._turn, self._journal, now())
+        self.trail = Trail(self._turn, self._outbox, self.numbers)
         self.register = Register(self._turn, self._outbox, self.trail, self._journal)
 
     def fail_next(self, count: int) -> None:
@@ -122,6 +124,8 @@ class MemoryStore:
             self._keep_messages(commit)
             self._ledger.keep(commit)
             self.register.keep(commit)
+            self.numbers.stand(commit.stands)
+            self.numbers.count(commit.counts)
             if commit.erase:
                 self._erase({*commit.erase})
 
@@ -158,11 +162,13 @@ class MemoryStore:
     def _keep_mails(self, commit: Commit) -> None:
         for row in commit.outbox:
             arrived = Queued(arrival=next(self._arrivals), row=row, due=row.due)
-            self._outbox.setdefault(row.mail_id, arrived)
+            if self._outbox.setdefault(row.mail_id, arrived) is arrived:
+                self.numbers.decided(arrived)
         for mail_id, why in commit.cancels:
             queued = self._outbox.get(mail_id)
             if queued and queued.settled_at is None:
                 queued.cancel(why, self._now())
+                self.numbers.ended(queued)
         for mail_id in commit.reported:
             queued = self._outbox.get(mail_id)
             if queued and queued.settled_at is not None:
@@ -193,6 +199,7 @@ class MemoryStore:
         self.trail.erase({*gone})
         self._ledger.erase(customer_ids)
         self.register.erase(customer_ids)
+        self.numbers.erase(customer_ids)
 
     async def due(self, now: Instant, limit: int) -> list[CustomerId]:
         async with self._turn():
@@ -257,6 +264,7 @@ class MemoryStore:
                 queued = self._outbox.get(result.mail_id)
                 if queued and queued.settled_at is None:
                     queued.settle(result, now)
+                    self.numbers.ended(queued)
 
     async def next_send(
         self,
@@ -294,6 +302,7 @@ class MemoryStore:
             queued = self._outbox.get(mail_id)
             if queued is None or queued.state not in ("dead", "expired") or not queued.row.lane:
                 return False
+            self.numbers.begun_again(queued)
             queued.requeue(now, not_after)
             return True
 

@@ -53,6 +53,7 @@ async def open_connection(path: Path, now: Instant) -> aiosqlite.Connection:
         await _migrate(path, db)
         # A transaction that writes takes the lock, and EXCLUSIVE never gives it back.
         await write([("set_meta", [{"name": "opened_at", "value": now}])], db)
+        await write([("keep_meta", [{"name": "numbers:since", "value": now}])], db)
     except BaseException:
         await db.close()
         raise

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from actors.store.counted import CountRow, Standing, StandRow
 from actors.store.rows import (
     SUPPRESSION,
     TERMINAL,
@@ -72,6 +73,7 @@ __all__ = [
     "BuyerRow",
     "ClaimedRow",
     "Commit",
+    "CountRow",
     "CustomerRow",
     "CutsRow",
     "DedupeRow",
@@ -83,6 +85,7 @@ __all__ = [
     "LetterRow",
     "Life",
     "LinkRow",
+    "Numbers",
     "OperationRow",
     "OutboxRow",
     "OutboxState",
@@ -99,6 +102,8 @@ __all__ = [
     "Settled",
     "SnapshotRow",
     "SpentRow",
+    "StandRow",
+    "Standing",
     "Store",
     "StoreSize",
     "SuppressionRow",
@@ -160,6 +165,41 @@ class Register(Protocol):
         """Forget at most `limit` mails that ended before an instant and whose customers have heard
         of it, with their links and hits; return how many. Those that go once in a lifetime stay.
         """
+        ...
+
+
+class Numbers(Protocol):
+    """What is counted as it happens. Of a mail that is when it was decided, when it ended, and when
+    a hit of it was judged for the first time of its sort; forgotten and erased mails stay counted.
+    """
+
+    async def since(self) -> Instant:
+        """From when on: of mails decided before nothing is counted."""
+        ...
+
+    async def counts(self, month: str = "") -> list[CountRow]:
+        """All sums of a month of decisions; without one those of all together. `what` is "decided",
+        a terminal state, "opens" or "clicks" (handed over, and its opens or clicks can be seen),
+        "opened" or "clicked" and the sort of who it was, or what `actors/numbers.py` counts.
+        """
+        ...
+
+    async def stands(self) -> dict[tuple[str, str], int]:
+        """How many stand at each step, by programme and step."""
+        ...
+
+    async def whole(self) -> bool:
+        """Are all lives counted? Not before those of an older release are."""
+        ...
+
+    async def place(self, found: list[Standing]) -> list[CustomerId]:
+        """Set where these lives stand, whatever was known; tell which have lived on meanwhile and
+        were left as they are.
+        """
+        ...
+
+    async def complete(self) -> None:
+        """From now on all lives are counted."""
         ...
 
 
@@ -297,6 +337,8 @@ class Store(Protocol):
     # operators
     @property
     def register(self) -> Register: ...
+    @property
+    def numbers(self) -> Numbers: ...
 
     # start-up, console, keys
     async def tells(self) -> list[TellRow]: ...

@@ -67,10 +67,10 @@ DELETE FROM alarms WHERE customer_id = :customer_id;
 -- commit: the same decision never enqueues twice (law 4)
 INSERT OR IGNORE INTO outbox
     (partition, mail_id, customer_id, kind, programme, step, lane, domain, at, due, not_after, mail,
-     kept)
+     kept, opens, clicks)
 VALUES
     (:partition, :mail_id, :customer_id, :kind, :programme, :step, :lane, :domain, :at, :due,
-     :not_after, :mail, :kept);
+     :not_after, :mail, :kept, :opens, :clicks);
 
 -- name: cancel
 -- commit: what is being submitted can no longer be stopped, but it is not tried again
@@ -143,6 +143,54 @@ ON CONFLICT (month, programme) DO UPDATE SET cost = cost + excluded.cost;
 -- commit
 INSERT INTO ratings (survey, week, score, count) VALUES (:survey, :week, :score, 1)
 ON CONFLICT (survey, week, score) DO UPDATE SET count = count + 1;
+
+-- name: add_count
+-- commit
+INSERT INTO counts (month, programme, step, what, count)
+VALUES (:month, :programme, :step, :what, :count)
+ON CONFLICT DO UPDATE SET count = count + excluded.count;
+
+-- name: set_stand
+-- commit; numbers.place
+INSERT INTO stands (partition, customer_id, programme, step, count)
+VALUES (:partition, :customer_id, :programme, :step, :count)
+ON CONFLICT DO UPDATE SET count = excluded.count;
+
+-- name: end_stand
+-- commit
+DELETE FROM stands WHERE customer_id = :customer_id AND programme = :programme AND step = :step;
+
+-- name: end_stands
+-- commit, where the customer is erased; numbers.place
+DELETE FROM stands WHERE customer_id = :customer_id;
+
+-- name: counted_since
+-- numbers.since
+SELECT value FROM meta WHERE name = 'numbers:since';
+
+-- name: whole
+-- numbers.whole
+SELECT 1 FROM meta WHERE name = 'numbers:whole';
+
+-- name: counts
+-- numbers.counts: the console
+SELECT '', programme, step, what, count FROM count_totals;
+
+-- name: counts_of_month
+-- numbers.counts: the console
+SELECT month, programme, step, what, count FROM counts WHERE month = :month;
+
+-- name: stand_totals
+-- numbers.stands: the console
+SELECT programme, step, count FROM stand_totals WHERE count <> 0;
+
+-- name: lived_until
+-- numbers.place: how far each of these lives has come
+WITH wanted (id) AS (VALUES (:each))
+SELECT wanted.id, (
+    SELECT j.seq + j.count FROM journal AS j
+    WHERE j.customer_id = wanted.id ORDER BY j.seq DESC LIMIT 1
+) FROM wanted WHERE wanted.id NOT NULL;
 
 -- name: suppress
 -- commit: the longer one stands
@@ -418,7 +466,8 @@ SELECT h.arrival, h.mail_id, o.customer_id, h.deed, h.place, h.at, h.agent, h.pr
         SELECT count(DISTINCT near.mail_id) FROM hits AS near INDEXED BY hits_network
         WHERE near.network = h.network AND near.network <> ''
             AND near.at BETWEEN h.at - :crowd AND h.at + :crowd
-    ) END
+    ) END,
+    o.programme, o.step, o.at
 FROM hits AS h INDEXED BY hits_waiting CROSS JOIN outbox AS o ON o.mail_id = h.mail_id
 WHERE h.verdict IS NULL ORDER BY h.at, h.arrival LIMIT :limit;
 
@@ -576,6 +625,10 @@ DELETE FROM outbox WHERE arrival IN (
 -- name: get_meta
 -- secret
 SELECT value FROM meta WHERE name = :name;
+
+-- name: keep_meta
+-- the opening of the store: what is known already stays
+INSERT OR IGNORE INTO meta (name, value) VALUES (:name, :value);
 
 -- name: set_meta
 -- secret, and the opening of the store

@@ -29,6 +29,8 @@ class Queued(msgspec.Struct):
     body: bytes | None = None
     submitted_at: Instant | None = None
     doubted_at: Instant | None = None
+    # Every sort of hit that there was.
+    seen: set[str] = set()
 
     @property
     def order(self) -> tuple[int, int, int]:

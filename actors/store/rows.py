@@ -12,6 +12,7 @@ from zlib import crc32
 
 import msgspec
 
+from actors.store.counted import CountRow, StandRow
 from ecrm.moment import CustomerId, Instant, Seq
 from ecrm.tracking import Deed
 
@@ -90,6 +91,8 @@ class OutboxRow(msgspec.Struct, frozen=True, gc=False):
     not_after: Instant
     mail: bytes
     kept: bytes | None = None
+    opens: bool = False  # its recipient agreed to have them seen
+    clicks: bool = False
 
 
 class ClaimedRow(msgspec.Struct, frozen=True, gc=False):
@@ -333,6 +336,9 @@ class UnjudgedRow(msgspec.Struct, frozen=True, gc=False):
     together: int
     trapped: bool
     crowd: int
+    programme: str = ""
+    step: str = ""
+    decided_at: Instant = Instant(0)
 
 
 class JudgedRow(msgspec.Struct, frozen=True, gc=False):
@@ -378,6 +384,8 @@ class Commit(msgspec.Struct):
     freed: list[str] = []  # addresses that leave the suppression list, before others go on it
     addresses: list[AddressRow] = []  # the last one of a customer counts
     suppressions: list[SuppressionRow] = []  # beside those known; of one scope the longer stands
+    stands: list[StandRow] = []  # the last one of a life and place counts
+    counts: list[CountRow] = []  # these are counted up by every commit
     # Last of all: these customers' rows, those of this commit too. Message ids, suppressions and
     # what counts nobody by name stay.
     erase: list[CustomerId] = []

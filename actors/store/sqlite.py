@@ -26,6 +26,7 @@ import trio
 
 from actors.outside import Outside
 from actors.store import opening, transactions
+from actors.store.numbers import Numbers
 from actors.store.register import Register
 from actors.store.rows import (
     TERMINAL,
@@ -113,6 +114,7 @@ class SqliteStore:
         self._closed = False
         self.trail = Trail(self._lone, self._whole)
         self.register = Register(self._lone, self._whole)
+        self.numbers = Numbers(self._lone, self._whole)
 
     async def close(self) -> None:
         """Bring the log into the file and give it free; later calls raise StoreBroken."""

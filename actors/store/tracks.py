@@ -62,7 +62,7 @@ class Trail:
 
 def _unjudged(row: Row) -> UnjudgedRow:
     arrival, mail_id, customer_id, deed, place, at, agent, prefetch, *around = row
-    accepted_at, together, trapped, crowd = around
+    accepted_at, together, trapped, crowd, programme, step, decided_at = around
     return UnjudgedRow(
         arrival=arrival,
         mail_id=mail_id,
@@ -76,4 +76,7 @@ def _unjudged(row: Row) -> UnjudgedRow:
         together=together,
         trapped=bool(trapped),
         crowd=crowd,
+        programme=programme,
+        step=step,
+        decided_at=decided_at,
     )

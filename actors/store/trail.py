@@ -11,6 +11,7 @@ from itertools import count
 
 from msgspec.structs import replace
 
+from actors.store.counters import Numbers
 from actors.store.queued import Queued
 from actors.store.rows import HitRow, JudgedRow, LinkRow, UnjudgedRow
 from ecrm.moment import Instant
@@ -23,11 +24,15 @@ class Trail:
     """The port's trail; `turn` takes the store's lock."""
 
     def __init__(
-        self, turn: Callable[[], AbstractAsyncContextManager[None]], outbox: Mapping[str, Queued]
+        self,
+        turn: Callable[[], AbstractAsyncContextManager[None]],
+        outbox: Mapping[str, Queued],
+        numbers: Numbers,
     ) -> None:
         self._turn = turn
         self._links: dict[tuple[str, int], str] = {}
         self._outbox = outbox
+        self._numbers = numbers
         self._hits: dict[int, HitRow] = {}
         self._judged: dict[int, JudgedRow] = {}
         self._arrivals = count(1)
@@ -53,6 +58,9 @@ class Trail:
         async with self._turn():
             for row in rows:
                 if row.arrival in self._hits:
+                    if row.arrival not in self._judged:
+                        hit = self._hits[row.arrival]
+                        self._numbers.seen(self._outbox[hit.mail_id], hit.deed, row.verdict)
                     self._judged[row.arrival] = row
                     if self._hits[row.arrival].deed == "rated":
                         hit = replace(self._hits[row.arrival], agent="", network="")
@@ -98,6 +106,9 @@ class Trail:
             together=len(followed),
             trapped=("clicked", TRAP) in followed,
             crowd=len(crowd) if hit.network else 1,
+            programme=self._outbox[hit.mail_id].row.programme,
+            step=self._outbox[hit.mail_id].row.step,
+            decided_at=self._outbox[hit.mail_id].row.at,
         )
 
     def prune(self, before: Instant, limit: int) -> int:

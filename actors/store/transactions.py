@@ -16,6 +16,7 @@ import msgspec
 from aiosqlite import Connection
 from msgspec.structs import asdict
 
+from actors.store.counted import Standing, StandRow
 from actors.store.rows import (
     SCOPES,
     AddressRow,
@@ -46,14 +47,14 @@ Row: TypeAlias = Any  # a tuple; what its columns hold, the schema says
 Work = Callable[[Connection], Coroutine[object, None, T]]
 OfCustomer = (
     JournalRow | SnapshotRow | AlarmRow | OutboxRow | DedupeRow | QuarantineRow | HoldRow | TellRow
-    | BoughtRow | BuyerRow | AddressRow
+    | BoughtRow | BuyerRow | AddressRow | StandRow
 )  # fmt: skip
 
 # What goes with an erased customer. The journal is counted before it goes.
 ERASURES = (
     "erase_totals", "erase_journal", "erase_snapshots", "clear_alarm", "erase_quarantine",
     "release", "erase_tells", "erase_bought", "delete_buyer", "erase_outbox",
-    "erase_address",
+    "erase_address", "end_stands",
 )  # fmt: skip
 
 
@@ -167,7 +168,26 @@ def _books(commit: Commit) -> list[Write]:
         ("unsuppress", [{"address": address} for address in commit.freed]),
         ("set_address", [bound(row) for row in commit.addresses]),
         ("suppress", [_ranked(row) for row in commit.suppressions]),
+        ("add_count", [asdict(row) for row in commit.counts]),
+        *_stands(commit.stands),
     ]
+
+
+def _stands(rows: list[StandRow]) -> list[Write]:
+    last = {(row.customer_id, row.programme, row.step): row for row in rows}.values()
+    return [
+        ("set_stand", [bound(row) for row in last if row.count]),
+        ("end_stand", [bound(row) for row in last if not row.count]),
+    ]
+
+
+async def place(found: list[Standing], db: Connection) -> list[CustomerId]:
+    """Set where these lives stand, but for those that have lived on since they were looked at."""
+    until = dict(await rows_for("lived_until", [one.customer_id for one in found], db))
+    still = [one for one in found if until.get(one.customer_id) == one.seq]
+    await write([("end_stands", [{"customer_id": one.customer_id} for one in still])], db)
+    await write(_stands([row for one in still for row in one.rows]), db)
+    return [one.customer_id for one in found if one not in still]
 
 
 def _erasures(customer_ids: list[CustomerId]) -> list[Write]:

@@ -105,7 +105,7 @@ class Judge:
             return not human or await self._score(row)
         if row.deed == "clicked" and not human:
             return True
-        seen = messages.Seen(row.mail_id, row.deed, human)
+        seen = messages.Seen(row.mail_id, row.deed, human, row.programme, row.step, row.decided_at)
         words: list[tuple[CustomerId, messages.Inward]] = [(row.customer_id, seen)]
         return await self._intake.relay(words, about=f"hit/{row.mail_id}/{row.arrival}")
 

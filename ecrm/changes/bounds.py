@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
+
+from ecrm.state import FOLLOWED_KEPT, Followed
 
 V = TypeVar("V")
 
@@ -17,3 +19,12 @@ def newest(kept: dict[str, V], most: int, at: Callable[[V], int]) -> dict[str, V
         return kept
     gone = set(sorted(kept, key=lambda name: (at(kept[name]), name))[:spare])
     return {name: value for name, value in kept.items() if name not in gone}
+
+
+def newest_clicks(clicks: Iterable[Followed]) -> tuple[Followed, ...]:
+    """The last click of each mail, of the mails that were clicked last; in their order."""
+    last: dict[str, Followed] = {}
+    for one in sorted(clicks, key=lambda one: (one.at, one.mail_id)):
+        last.pop(one.mail_id, None)
+        last[one.mail_id] = one
+    return tuple(last.values())[-FOLLOWED_KEPT:]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ecrm import consent as consents
 from ecrm import engagement, facts
 from ecrm.changes import mailboxes, orders
-from ecrm.changes.bounds import Changes, newest
+from ecrm.changes.bounds import Changes, newest, newest_clicks
 from ecrm.matters import Carriage
 from ecrm.state import (
     INVITED_KEPT,
@@ -15,6 +15,7 @@ from ecrm.state import (
     OVER_KEPT,
     RATINGS_KEPT,
     Consent,
+    Followed,
     State,
 )
 
@@ -59,7 +60,11 @@ def opened(state: State, fact: facts.Opened) -> Changes:
 
 def clicked(state: State, fact: facts.Clicked) -> Changes:
     clicked = engagement.clicked(state.engagement, fact.mail_id, fact.at)
-    return at(state, fact) | {"engagement": clicked}
+    changes = at(state, fact) | {"engagement": clicked}
+    if fact.programme:
+        last = Followed(fact.mail_id, fact.programme, fact.step, fact.decided_at, fact.at)
+        changes["followed"] = newest_clicks((*state.followed, last))
+    return changes
 
 
 def person(_state: State, fact: facts.PersonChanged) -> Changes:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from ecrm import consent as consents
 from ecrm import engagement, facts, money
 from ecrm.changes import orders
-from ecrm.changes.bounds import Changes, newest
+from ecrm.changes.bounds import Changes, newest, newest_clicks
 from ecrm.moment import CustomerId, Instant
 from ecrm.state import (
     HAD_KEPT,
@@ -113,6 +113,7 @@ def _merged(state: State, legacy: State) -> Changes:
         "relevance": state.relevance or legacy.relevance,
         "remembered": _merged_pasts(state.remembered, legacy.remembered),
         "mailboxes": _merged_mailboxes(legacy.mailboxes, state.mailboxes),
+        "followed": newest_clicks((*legacy.followed, *state.followed)),
     }
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from ecrm import engagement, facts, money
 from ecrm.changes.bounds import Changes, newest
 from ecrm.moment import Instant
-from ecrm.state import HAD_KEPT, ORDERS_KEPT, Had, Order, Purchases, State
+from ecrm.state import HAD_KEPT, ORDERS_KEPT, Credit, Had, Order, Purchases, State
 
 
 def with_order(state: State, order: Order) -> Changes:
@@ -109,6 +109,25 @@ def changed(state: State, order_id: str, **changes: object) -> Changes:
     return with_order(state, replace(order, **changes))
 
 
+def credited(state: State, fact: facts.OrderCredited) -> Changes:
+    order = state.orders.get(fact.order_id)
+    if order is None:
+        return {}
+    return {"orders": {**state.orders, fact.order_id: replace(order, credit=fact.credit)}}
+
+
+def _less(order: Order, fact: facts.ProductsReturned) -> Credit | None:
+    """What the order is counted for, less what was paid back: as told, else what it had cost."""
+    credit = order.credit
+    if credit is None:
+        return None
+    pieces = (line.price * min(fact.pieces.get(line.product_id, 0), line.quantity)
+              for line in order.lines)  # fmt: skip
+    told = fact.amount is not None and fact.currency in ("", order.currency)
+    worth = abs(fact.amount or 0) if told else sum(pieces)
+    return replace(credit, back=money.bounded(credit.back + worth))
+
+
 def prepared(state: State, fact: facts.OrderPrepared) -> Changes:
     return changed(state, fact.order_id, prepared_at=fact.occurred)
 
@@ -153,6 +172,7 @@ def returned(state: State, fact: facts.ProductsReturned) -> Changes:
     order = state.orders.get(fact.order_id)
     before = order.back if order is not None else {}
     now = {product_id: before.get(product_id, 0) + n for product_id, n in fact.pieces.items()}
-    changes = changed(state, fact.order_id, back={**before, **now})
+    less = {} if order is None or order.credit is None else {"credit": _less(order, fact)}
+    changes = changed(state, fact.order_id, back={**before, **now}, **less)
     after = replace(state, **changes)
     return changes | _sent_back(after, fact.order_id, fact.pieces)

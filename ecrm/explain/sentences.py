@@ -131,6 +131,10 @@ _SENTENCES: Final[dict[type, Sentence]] = {
     facts.OrderPlaced: lambda f: f"placed order {f.order.order_id}",
     facts.OrderPaid: lambda f: f"paid order {f.order.order_id}",
     facts.OrderUpdated: lambda f: f"order {f.order.order_id} was updated",
+    facts.OrderCredited: lambda f: (
+        f"order {f.order_id} counts for {f.credit.programme}/{f.credit.step}: its mail was the last"
+        f" one clicked before, {format_instant(f.credit.clicked_at)}"
+    ),
     facts.OrderPrepared: lambda f: f"order {f.order_id} is being prepared",
     facts.OrderShipped: lambda f: f"parcel {f.parcel.parcel_id} of order {f.order_id} left",
     facts.ParcelDelivered: lambda f: f"order {f.order_id} was delivered",

@@ -13,7 +13,7 @@ import trio
 import trio_websocket
 from rich.console import Console
 
-from actors import call, gateway, service, terminal
+from actors import call, gateway, service, settings, terminal
 from actors.client import connect
 from actors.clock import WarpClock
 from actors.outside import open_outside
@@ -218,11 +218,10 @@ async def test_programmes_are_told_with_their_words_and_steps(autojump_clock, wo
     assert list(told) == [one.name for one in programmes.ALL]
     assert told["cart"]["doc"].startswith("Left cart")
     assert told["cart"]["leave"] == ["Cart Emptied"]
-    assert told["cart"]["steps"][1] == {
-        "name": "offer",
-        "delay": "the latest of 2d after Product Added, 2d after Checkout Started",
-        "when": "cart.lines > 0",
-    }
+    step = told["cart"]["steps"][1]
+    assert step["name"] == "offer"
+    assert step["delay"] == "the latest of 2d after Product Added, 2d after Checkout Started"
+    assert step["when"] == "cart.lines > 0"
 
 
 async def test_looking_changes_nothing(autojump_clock, world):
@@ -457,3 +456,21 @@ async def test_a_terminal_with_a_wrong_key_says_which_is_wanted(tmp_path):
             with pytest.raises(call.Unanswered, match="ECRM_OPERATOR_KEY"):
                 await call.ask("127.0.0.1", port, SECRET, {"op": "status"})
             nursery.cancel_scope.cancel()
+
+
+async def test_settings_of_a_programme_say_where_they_come_from(autojump_clock, tmp_path):
+    written = "[programmes.cart.steps.offer]\nafter = '3d'\n[programmes.welcome]\nenabled = false"
+    (tmp_path / "ecrm.toml").write_text(written)
+    found = settings.load(tmp_path / "ecrm.toml", tmp_path, {})
+    changes = {"programmes": found.programmes, "written": found.written}
+    async with open_world(tmp_path, autojump_clock, **changes) as world:
+        told = (await world.ask("programmes"))["result"]
+        cart = {row["setting"]: row for row in told["cart"]["settings"]}
+        offer = "programmes.cart.steps.offer"
+        assert cart[f"{offer}.after"]["from"] == f"ecrm.toml [{offer}]"
+        assert cart[f"{offer}.after"]["value"].startswith("the latest of 3d after Product Added")
+        assert cart[f"{offer}.offer"] == {
+            "setting": f"{offer}.offer", "value": "10 % for the day", "from": "default",
+        }  # fmt: skip
+        assert told["welcome"]["enabled"] is False
+        assert told["welcome"]["settings"][0]["from"] == "ecrm.toml [programmes.welcome]"

@@ -443,3 +443,20 @@ def test_ended_mails_are_kept_as_long_as_is_said_and_links_in_them_work(load):
     assert load('[delivery]\nkeep = "400d"').kept == days(400)
     with pytest.raises(Misconfigured, match="at least 60d"):
         load('[delivery]\nkeep = "30d"')
+
+
+def test_it_is_known_which_settings_of_programmes_are_written(load):
+    loaded = load("""
+        [programmes.cart]
+        repeats = 1
+        [programmes.cart.steps.offer]
+        after = "3d"
+        [programmes.welcome]
+        enabled = false
+    """)
+    assert loaded.written == {
+        "programmes.cart.repeats",
+        "programmes.cart.steps.offer.after",
+        "programmes.welcome.enabled",
+    }
+    assert load("").written == frozenset()

@@ -598,7 +598,14 @@ async def test_no_hot_statement_reads_a_whole_table(file):
 def test_every_statement_has_a_caller_and_says_which():
     source = "".join(
         (ROOT / "actors" / "store" / name).read_text("utf-8")
-        for name in ("sqlite.py", "tracks.py", "register.py", "transactions.py", "opening.py")
+        for name in (
+            "sqlite.py",
+            "tracks.py",
+            "register.py",
+            "transactions.py",
+            "opening.py",
+            "numbers.py",
+        )
     )
     named = statements.named()
     assert [name for name in named if f'"{name}"' not in source] == []

@@ -71,6 +71,7 @@ async def test_a_hit_waits_for_its_verdict_with_all_that_is_known(store):
         UnjudgedRow(
             arrival=1, mail_id="m1", customer_id="ana", deed="clicked", place=1, at=NOW,
             agent="Firefox", prefetch=True, accepted_at=NOW - 9, together=1, trapped=False, crowd=1,
+            programme="cart", step="reminder", decided_at=NOW,
         )
     ]  # fmt: skip
 

@@ -20,6 +20,8 @@ FIGURES: Final = (
     ("quarantined", "messages in quarantine"),
     ("held", "customers held"),
 )
+# What has a place of its own on the page.
+APART: Final = frozenset(("queue", "tiers", "all_counted", "now", "since", "turns"))
 
 
 class Overview:
@@ -34,8 +36,11 @@ class Overview:
         status = await self._sight.ask("status")
         operations = await self._sight.ask("operations", limit=10)
         satisfaction = await self._sight.ask("satisfaction")
+        programmes = await self._sight.ask("programmes")
+        told = [(name, one["numbers"]) for name, one in programmes.items()]
         return self._sight.page(
             "overview",
+            told=[(name, one) for name, one in told if one["decided"]],
             figures=[(name, words, status[name]) for name, words in FIGURES],
             status=status,
             rest=_rest(status),
@@ -50,11 +55,13 @@ class Overview:
 
 def _rest(status: Found) -> list[tuple[str, object]]:
     """What else is told, by its name."""
-    shown = {name for name, _ in FIGURES} | {"queue", "now", "since", "turns"}
+    shown = {name for name, _ in FIGURES} | APART
     found: list[tuple[str, object]] = []
     for name, value in status.items():
+        if name in shown:
+            continue
         if isinstance(value, dict):
-            found += [(f"{name}: {inner}", one) for inner, one in value.items() if name != "queue"]
-        elif name not in shown:
+            found += [(f"{name}: {inner}", one) for inner, one in value.items()]
+        else:
             found.append((name, value))
     return found

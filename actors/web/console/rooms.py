@@ -17,10 +17,11 @@ class Rooms:
         pages.add_url_rule("/clock", "clock", self.clock, methods=["GET"])
 
     async def programmes(self) -> Response:
-        found = await self._sight.ask("programmes")
+        month = request.args.get("month", "").strip()
+        found = await self._sight.ask("programmes", month=month)
         paused = (await self._sight.ask("queue", limit=1))["paused"]
         stopped = {one["name"] for one in paused if one["scope"] == "programme"}
-        return self._sight.page("programmes", programmes=found, stopped=stopped)
+        return self._sight.page("programmes", programmes=found, stopped=stopped, month=month)
 
     async def quarantine(self) -> Response:
         found = await self._sight.ask("quarantine")

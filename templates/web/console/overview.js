@@ -18,7 +18,7 @@ const draw = () => {
 const show = (status) => {
   for (const one of figures) one.textContent = status[one.dataset.figure];
   for (const one of document.querySelectorAll("[data-count]")) {
-    one.textContent = status.queue[one.dataset.count] ?? 0;
+    one.textContent = status.queue[one.dataset.count] ?? status.tiers[one.dataset.count] ?? 0;
   }
   const at = performance.now();
   rates.push(Math.max(0, (1000 * (status.turns - last.turns)) / (at - last.at)));
