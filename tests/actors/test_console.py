@@ -343,6 +343,7 @@ async def left_a_cart(port):
             },
         ),
         ("forecast c42 --days 30", {"op": "forecast", "customer": "c42", "days": 30}),
+        ("at c42 --turn 3", {"op": "at", "customer": "c42", "turn": 3}),
         ("at c42 --seq 12 --steps 2", {"op": "at", "customer": "c42", "seq": 12, "steps": 2}),
     ],
 )

@@ -18,6 +18,7 @@ from actors.web.console.porter import Porter
 from actors.web.console.queue import Queue
 from actors.web.console.rooms import Rooms
 from actors.web.console.sight import Sight
+from actors.web.console.travel import Travel
 from ecrm.moment import Instant
 
 
@@ -37,6 +38,7 @@ class House:
         self._rooms = (
             Overview(self._sight),
             People(self._sight),
+            Travel(self._sight),
             Mails(self._sight),
             Queue(self._sight),
             Rooms(self._sight),
