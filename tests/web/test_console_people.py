@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from actors.web.console.mails import inert
+from actors.web.console.letters import inert
 from tests.web.operators import HOSTILE, Operator, assert_harmless
 
 ENCODED = "javascript:alert(1)//{{7*7}}&lt;b&gt;"

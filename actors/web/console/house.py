@@ -9,8 +9,11 @@ from quart import Blueprint
 
 from actors.console import Console
 from actors.door import Door
+from actors.outside import Outside
 from actors.settings import Settings
+from actors.templates import Templates
 from actors.web.console.deeds import Deeds
+from actors.web.console.gallery import Gallery
 from actors.web.console.mails import Mails
 from actors.web.console.overview import Overview
 from actors.web.console.people import People
@@ -29,6 +32,8 @@ class House:
         console: Console,
         settings: Settings,
         now: Callable[[], Instant],
+        templates: Templates,
+        outside: Outside,
         *,
         warp: bool,
     ) -> None:
@@ -40,6 +45,7 @@ class House:
             People(self._sight),
             Travel(self._sight),
             Mails(self._sight),
+            Gallery(self._sight, templates, settings, outside),
             Queue(self._sight),
             Rooms(self._sight),
             Deeds(self._sight),

@@ -41,6 +41,7 @@ MENU: Final = (
     ("Customers", "/console/customers"),
     ("Queue", "/console/queue"),
     ("Mailbox", "/console/mailbox"),
+    ("Gallery", "/console/gallery"),
     ("Programmes", "/console/programmes"),
     ("Quarantine", "/console/quarantine"),
     ("Clock", "/console/clock"),
