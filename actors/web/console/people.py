@@ -50,6 +50,7 @@ class People:
             wanted=wanted,
             people=found["customers"],
             after=found.get("after", ""),
+            more=found.get("more", ""),
         )
 
     async def show(self) -> Response:
