@@ -35,7 +35,7 @@ async def test_every_mail_of_the_programmes_hangs_in_the_gallery(autojump_clock,
     assert_harmless(page, "gallery")
 
 
-async def test_a_sample_is_shown_large_in_each_language_and_rendered_once(
+async def test_a_sample_is_shown_large_in_each_language_by_the_shops_own_name(
     autojump_clock, operator, world
 ):
     about = {"template": "cart/reminder", "language": "fr"}
@@ -47,8 +47,7 @@ async def test_a_sample_is_shown_large_in_each_language_and_rendered_once(
     assert "Lampe de bureau Atelier" in html
     assert not re.search(r"<a\b[^>]*\shref", html)
     assert answer.headers["Content-Security-Policy"].endswith("frame-ancestors 'self'; sandbox")
-    templates = world.service.settings.shop.name
-    assert templates in unescape(page)
+    assert world.service.settings.shop.name in unescape(page)
     english = await operator.sees("/console/gallery/mail", template="cart/reminder")
     assert "Hello Anne" in unescape(english)
 
@@ -102,6 +101,8 @@ async def test_a_mail_is_shown_as_its_file_is(autojump_clock, world, operator, c
     page = await shown(operator, mail_id)
     assert "<h1>another</h1>" in page
     assert "changed by hand" in page
+    assert "It has no page, only text" in page
+    assert "<iframe" not in page
 
 
 async def test_where_the_file_is_gone_it_is_built_again_and_said(

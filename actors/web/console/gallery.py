@@ -101,10 +101,9 @@ class Gallery:
 
     async def html(self) -> Response:
         picture = await self._picture(self._wanted())
-        if picture.wrong:
-            return Response(picture.wrong, content_type="text/plain; charset=utf-8")
-        page = zlib.decompress(picture.html)
-        return Response(page, content_type="text/html; charset=utf-8", headers=FRAME_HEADERS)
+        page = zlib.decompress(picture.html) if picture.html else picture.wrong
+        kind = "text/html" if picture.html else "text/plain"
+        return Response(page, content_type=f"{kind}; charset=utf-8", headers=FRAME_HEADERS)
 
     async def _picture(self, wanted: Wanted) -> Picture:
         async with self._rendering:

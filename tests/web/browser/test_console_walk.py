@@ -74,6 +74,8 @@ def test_no_page_is_wider_than_its_window_and_axe_finds_nothing_serious(
         pytest.skip("there is no axe: python -m tests.install_peers")
     axe = AXE.read_text("utf-8")
     with inside(browser, house, viewport, color_scheme=scheme, bypass_csp=True) as seen:
+        # What hangs in the gallery is rendered as it is looked at: here that takes too long.
+        seen.page.route("**/gallery/html?*", lambda route: route.fulfill(body=""))
         for name, path in places.items():
             seen.page.goto(house.web + path)
             wide = seen.page.evaluate("document.documentElement.scrollWidth")
@@ -218,9 +220,12 @@ def test_a_customers_page_slides_too_and_without_a_script_there_are_links(browse
 def test_the_gallery_loads_what_is_in_sight_and_shows_it_large(browser, house):
     with inside(browser, house) as seen:
         page = seen.page
+        shown = re.compile(r"/gallery/html\?(?!template=cart(/|%2F)reminder&)")
+        page.route(shown, lambda route: route.fulfill(body=""))
         page.get_by_role("link", name="Gallery").click()
-        first = page.frame_locator("iframe").first
-        expect(first.locator("body")).to_contain_text(re.compile(r"\w"))
+        frame = page.frame_locator("iframe[title='k07 cart/reminder']")
+        page.locator("iframe[title='k07 cart/reminder']").scroll_into_view_if_needed()
+        expect(frame.locator("body")).to_contain_text("Anne")
         page.get_by_role("link", name="k07 cart/reminder").click()
         expect(page.frame_locator("iframe.phone").locator("body")).to_contain_text("Anne")
         page.locator("summary", has_text="Headers").click()
