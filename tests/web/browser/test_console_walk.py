@@ -218,7 +218,7 @@ def test_a_customers_page_slides_too_and_without_a_script_there_are_links(browse
 
 
 def test_the_gallery_loads_what_is_in_sight_and_shows_it_large(browser, house):
-    with inside(browser, house) as seen:
+    with inside(browser, house, PHONE) as seen:
         page = seen.page
         shown = re.compile(r"/gallery/html\?(?!template=cart(/|%2F)reminder&)")
         page.route(shown, lambda route: route.fulfill(body=""))
