@@ -51,6 +51,7 @@ class Request(msgspec.Struct, frozen=True):
     language: str = "en"
     at: str = ""
     seq: int | None = None
+    turn: int | None = None
     days: int | None = None
     steps: int | None = None
     event: Plain | None = None

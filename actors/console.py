@@ -17,6 +17,7 @@ import msgspec
 import structlog
 import trio
 
+from actors import condition
 from actors.asked import STATES, Op, Plain, Refused, Request
 from actors.census import Census
 from actors.clock import Clock, WarpClock
@@ -44,6 +45,8 @@ from proto import permissions, session
 log = structlog.get_logger()
 
 JOURNAL_SHOWN: Final = 20
+# Nobody counts farther: so many alarms that are due are a trouble whatever their number.
+DUE_SHOWN: Final = 1_000
 # Every day on the way is lived through: farther than this, the answer would not come for long.
 FARTHEST_PUSH: Final = moment.days(400)
 
@@ -178,6 +181,7 @@ class Console:
             "warp": isinstance(self._clock, WarpClock),
             "customers": size.customers,
             "active": read.active,
+            "slots": condition.slots(read, size.customers),
             "events": size.events,
             "facts": size.facts,
             "alarms": size.alarms,
@@ -193,9 +197,12 @@ class Console:
                 "refused": read.refused,
             },
             "connections": read.connections,
+            "due": len(await self._store.due(read.at, DUE_SHOWN)),
             "overdue": moment.format_duration(read.overdue),
             "loop_lag_ms": round(read.late * 1_000),
+            **condition.house(read),
             "queue": read.by_state,
+            **condition.mails(read),
             "sent": read.tally.accepted,
             "resting": read.resting,
             "unready": await self._figures.unready(),

@@ -15,8 +15,10 @@ from typing import Final, Protocol
 import msgspec
 import trio
 
+from actors import memory
 from actors.clock import Clock
 from actors.delivery import Delivery
+from actors.gate import Outlook, told
 from actors.gateway import Gateway
 from actors.keys import Keyring
 from actors.meter import Meter
@@ -53,7 +55,8 @@ class Parts(Protocol):
 class Reading(msgspec.Struct, frozen=True):
     """The figures of one instant; what is counted is counted since the start. `refused` are events
     that the intake had no room for, `refusals` what will never be taken, by code; `overdue` is how
-    long the first alarm has been due, `late` the latest that the loop woke in the last minute.
+    long the first alarm has been due, `late` the latest that the loop woke in the last minute,
+    `memory` is in bytes, `outlook` how destinations may be written to.
     """
 
     at: Instant
@@ -77,6 +80,9 @@ class Reading(msgspec.Struct, frozen=True):
     connections: int
     late: float
     waits: Waits
+    memory: int
+    outlook: tuple[Outlook, ...]
+    breaker: str
 
     @property
     def by_state(self) -> dict[str, int]:
@@ -126,6 +132,9 @@ class Figures:
             connections=len(parts.gateway.connections),
             late=parts.pulse.latest,
             waits=parts.outside.waits(),
+            memory=memory.resident(),
+            outlook=tuple(delivery.gate.outlook(now)),
+            breaker=told(delivery.gate.breaker, now),
         )
 
     async def unready(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ from ecrm.delivery.destinations import Destinations, Health, slower, tightest
 from ecrm.delivery.limiter import Limit, Limiter
 from ecrm.delivery.policy import Policy
 from ecrm.mail import Lane
-from ecrm.moment import NEVER, Duration, Instant, minutes
+from ecrm.moment import NEVER, Duration, Instant, format_instant, minutes
 
 OWED: Final[tuple[Lane, ...]] = (0, 1)
 OPTIONAL: Final[tuple[Lane, ...]] = (2, 3)
@@ -248,3 +248,10 @@ class Gate:
 
 def _named(domain: str, most: Mapping[str, int]) -> Iterator[str]:
     return (name for name in destinations.names_of(domain) if name in most)
+
+
+def told(breaker: Breaker, now: Instant) -> str:
+    """The breaker's state for a person."""
+    if breaker.is_open(now):
+        return f"open until {format_instant(breaker.until)}: {breaker.why}"
+    return f"trying one mail at a time: {breaker.why}" if breaker.probing else "closed"

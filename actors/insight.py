@@ -29,7 +29,7 @@ from ecrm.forecast import DAYS, Coming, Forecast, Moved, Surrounding, Unsent, fo
 from ecrm.mail import Mail
 from ecrm.moment import CustomerId, Instant, instant_of
 from ecrm.rules import Rules
-from ecrm.state import VISITOR, State
+from ecrm.state import VISITOR, State, encode, hash_of
 from proto import events, reception
 from proto.codec import JSON
 from proto.envelope import Message
@@ -120,19 +120,26 @@ class Insight:
         who, steps = _named(request), STEPS if request.steps is None else request.steps
         if not 0 <= steps <= MOST_STEPS:
             raise Refused("invalid", f"at most {MOST_STEPS} steps at once, not {steps}")
-        if request.seq is not None and request.at:
-            raise Refused("invalid", "name a fact with seq or an instant with at, not both")
+        if sum((request.seq is not None, request.turn is not None, bool(request.at))) > 1:
+            why = "name a fact with seq, a turn with turn or an instant with at, not both"
+            raise Refused("invalid", why)
         at = self._instant(request.at)
-        past = await travel.past(self._store, who, seq=request.seq, at=at)
-        state, now = past.state, max(at or past.state.now, past.state.now)
+        past = await travel.past(self._store, who, seq=request.seq, turn=request.turn, at=at)
+        state, now = past.state, max(at or past.at, past.at)
         branch = self._branch(request, state, now) if request.event is not None else {}
         return {
             "customer": who,
             "at": moment.format_instant(now),
             "seq": state.seq,
             "facts": past.last,
+            "turn": past.number,
+            "turns": past.count,
+            "previous": None if past.lived is None else past.lived.seq,
+            "next": past.following,
             "verified": ", ".join(f"snapshot at {seq}" for seq in past.verified) or "no snapshot",
+            "hash": hash_of(encode(state)).hex(),
             "state": difference.plain(state),
+            "step": None if past.lived is None else _stepped(past.lived),
             "steps": [_stepped(turn) for turn in past.turns(steps)],
             **branch,
         }

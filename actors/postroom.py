@@ -1,12 +1,13 @@
 """The post room: what an operator sees of the queue, and does to it (delivery §1.6, wire §4).
 
 What stops mails says what it waited for: `pause` and `drain` answer when nothing is in hand any
-more. A mail is shown as it went out while its bytes are there; once it has ended they are not, and
-it is built again, which is said. No secret is shown, not even of a mail that waits.
+more. A mail is shown as it went out while its bytes are there, in the store or in the Maildir; once
+they are not it is built again, which is said. No secret is shown, not even of a mail that waits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -15,14 +16,13 @@ from actors.asked import Op, Plain, Refused, Request
 from actors.clock import Clock
 from actors.compose import Composer
 from actors.delivery import Delivery
-from actors.gate import Outlook
+from actors.gate import Outlook, told
 from actors.store import port
 from actors.system import System
-from ecrm import mail, moment
-from ecrm.delivery.breaker import Breaker
+from ecrm import mail, matters, moment
 from ecrm.errors import EcrmError
 from ecrm.mail import Mail
-from ecrm.moment import CustomerId, Instant
+from ecrm.moment import CustomerId
 from ecrm.programme import LANE_AGE
 
 log = structlog.get_logger()
@@ -30,6 +30,9 @@ log = structlog.get_logger()
 SHOWN: Final = 50
 # What a drain is paused by, and ended with.
 EVERYTHING: Final = ("all", "")
+AGAIN: Final = "again, from the template of today and the values of then"
+
+Kept = Callable[[Mail], Awaitable[bytes | None]]
 
 
 class PostRoom:
@@ -40,12 +43,15 @@ class PostRoom:
         clock: Clock,
         delivery: Delivery,
         composer: Composer,
+        kept: Kept | None = None,
     ) -> None:
+        """`kept` reads the file of a mail, where the transport writes files."""
         self._system = system
         self._store = store
         self._clock = clock
         self._delivery = delivery
         self._composer = composer
+        self._kept = kept
         self.ops: dict[str, Op] = {
             "queue": self._queue,
             "mail": self._mail,
@@ -71,7 +77,7 @@ class PostRoom:
         return {
             "counts": await self.counts(),
             "transport": self._delivery.transport,
-            "breaker": _breaker(gate.breaker, now),
+            "breaker": told(gate.breaker, now),
             **await self._paused(),
             "lanes": await self._lanes(),
             "destinations": [_destination(one) for one in gate.outlook(now)],
@@ -96,9 +102,15 @@ class PostRoom:
             raise _unknown(request.mail)
         wanted = mail.decode(found.mail)
         body, built = found.body, "as it is sent"
-        if body is None or found.secret:
-            built = "again, from the template of today and the values of then"
-            built += "; its secret is not shown" if found.secret else ""
+        if found.secret or _is_secret(wanted):
+            body, built = None, f"{AGAIN}; its secret is not shown"
+        elif body is None and self._kept is not None:
+            body, built = await self._kept(wanted), "as it lies in the Maildir"
+            if body is None:
+                built = f"{AGAIN}: its file is not in the Maildir any more"
+        elif body is None:
+            built = AGAIN
+        if body is None:
             try:
                 body = self._composer.compose(wanted).bytes
             except EcrmError as error:
@@ -208,10 +220,10 @@ def _unknown(mail_id: str) -> Refused:
     return Refused("unknown_mail", f"there is no mail {mail_id!r}: `queue` lists them")
 
 
-def _breaker(breaker: Breaker, now: Instant) -> str:
-    if breaker.is_open(now):
-        return f"open until {moment.format_instant(breaker.until)}: {breaker.why}"
-    return f"trying one mail at a time: {breaker.why}" if breaker.probing else "closed"
+def _is_secret(wanted: Mail) -> bool:
+    """Whether it told a secret, also where nothing of that is kept: its file may hold it still."""
+    shown = [getattr(wanted.values, name) for name in matters.NAMES.values()]
+    return any(one is not None and matters.is_secret(one) for one in shown)
 
 
 def _destination(one: Outlook) -> Plain:

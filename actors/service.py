@@ -46,6 +46,7 @@ from actors.settings import Settings
 from actors.spool import Spool
 from actors.store import port
 from actors.system import System
+from actors.transports.maildir import Maildir
 from actors.transports.opening import fetcher, open_transport
 from actors.transports.port import Transport
 from actors.web.console.house import House
@@ -125,7 +126,14 @@ class Service:
             self.system,
             store,
             clock,
-            PostRoom(self.system, store, clock, self.delivery, composer),
+            PostRoom(
+                self.system,
+                store,
+                clock,
+                self.delivery,
+                composer,
+                transport.kept if isinstance(transport, Maildir) else None,
+            ),
             self.census,
             self.returns,
             self.figures,
@@ -150,7 +158,13 @@ class Service:
             self.figures,
             settings.web.metrics_from,
             console=House(
-                TEMPLATES, self.console, settings, _awake, warp=isinstance(clock, WarpClock)
+                TEMPLATES,
+                self.console,
+                settings,
+                _awake,
+                read,
+                outside,
+                warp=isinstance(clock, WarpClock),
             ),
         )
         self.system.alarms = self.alarms.bell

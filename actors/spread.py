@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
+from math import inf
 from typing import Final
 
 # Seconds. Around the budgets (design §11): a turn is a fraction of a millisecond, a commit some
@@ -48,6 +49,17 @@ class Spread:
     @property
     def count(self) -> int:
         return sum(self._counts)
+
+    @property
+    def mean(self) -> float:
+        """Seconds; 0 before the first."""
+        return self.total / max(1, self.count)
+
+    def within(self, share: float) -> float:
+        """The smallest bound that this share of all was no longer than: infinity above the last."""
+        wanted = share * self.count
+        ends = zip((*self.bounds, inf), self.cumulated, strict=True)
+        return next(bound for bound, count in ends if count >= wanted)
 
     @property
     def cumulated(self) -> list[int]:

@@ -40,7 +40,8 @@ LESSONS: Final[dict[str, Lesson]] = {
         "forecast c42 --days 30",
     ),
     "at": Lesson(
-        "CUSTOMER [--seq N | --at T] [--steps N]", "how one stood then, and step by step on",
+        "CUSTOMER [--seq N | --turn N | --at T] [--steps N] [--what-if EVENT.json]",
+        "how one stood then, step by step on, and what another event would have changed",
         "at c42 --seq 12",
     ),
     "send": Lesson(

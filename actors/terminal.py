@@ -8,7 +8,7 @@
     send CUSTOMER EVENT [PROPERTIES] · unsuppress CUSTOMER [ADDRESS [WHY]] · relearn ·
     clock [advance 15d] · why-not CUSTOMER PROGRAMME [--at T] [--language fr] ·
     forecast CUSTOMER [--days N] [--what-if FILE] ·
-    at CUSTOMER [--seq N | --at T] [--steps N] [--what-if FILE]
+    at CUSTOMER [--seq N | --turn N | --at T] [--steps N] [--what-if FILE]
 
 `--json` prints the answer as it came, for scripts.
 """
@@ -44,7 +44,7 @@ USAGE: Final = (
     "tail [customer ID] [programme NAME] [event NAME] [outcome WORD] [rate N] | watch COMMAND | "
     "why-not CUSTOMER PROGRAMME [--at T] [--language fr] | "
     "forecast CUSTOMER [--days N] [--what-if EVENT.json] | "
-    "at CUSTOMER [--seq N | --at T] [--steps N] [--what-if EVENT.json]"
+    "at CUSTOMER [--seq N | --turn N | --at T] [--steps N] [--what-if EVENT.json]"
 )
 
 
@@ -195,6 +195,7 @@ _OPTIONS: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "--at": ("at", str),
     "--language": ("language", str),
     "--seq": ("seq", _number),
+    "--turn": ("turn", _number),
     "--days": ("days", _number),
     "--steps": ("steps", _number),
     "--what-if": ("event", event_in),

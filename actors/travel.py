@@ -33,7 +33,8 @@ class Turn(msgspec.Struct, frozen=True):
 
 class Past(msgspec.Struct, frozen=True):
     """A customer's life up to a place in it, and what came after. `verified` are the places at
-    which a snapshot says the same as the facts.
+    which a snapshot says the same as the facts. `lived` is the turn that led to the place (of one
+    that it lies within, the beginning), the `number`th of all `count`; none led to the first place.
     """
 
     state: State
@@ -41,6 +42,19 @@ class Past(msgspec.Struct, frozen=True):
     later: tuple[port.JournalRow, ...]
     last: Seq
     verified: tuple[Seq, ...]
+    lived: Turn | None
+    number: int
+    count: int
+
+    @property
+    def at(self) -> Instant:
+        """The instant of the place; before the first turn, that turn's."""
+        return self.later[0].at if self.lived is None else max(self.lived.at, self.state.now)
+
+    @property
+    def following(self) -> Seq | None:
+        """Where the next turn ends, or this one where the place lies within it."""
+        return Seq(self.later[0].seq + self.later[0].count) if self.later else None
 
     def turns(self, count: int) -> Iterator[Turn]:
         """The next turns after the place, at most so many; of one that it lies within, the rest."""
@@ -69,9 +83,11 @@ async def past(
     customer_id: CustomerId,
     *,
     seq: int | None = None,
+    turn: int | None = None,
     at: Instant | None = None,
 ) -> Past:
-    """The life up to fact `seq`, or to the last turn at or before `at`; without both, all of it.
+    """The life up to fact `seq`, through so many turns, or to the last turn at or before `at`;
+    without any of them, all of it.
 
     Raises `Refused` where nothing is known, there is no such place, or a snapshot disagrees.
     """
@@ -81,20 +97,23 @@ async def past(
     last = rows[-1].seq + rows[-1].count
     if seq is not None and not 0 <= seq <= last:
         raise Refused("invalid", f"{customer_id} has {last} facts: name a number from 0 to {last}")
+    if turn is not None and not 0 <= turn <= len(rows):
+        most = len(rows)
+        raise Refused("invalid", f"{customer_id} took {most} turns: name a number from 0 to {most}")
     if at is not None and at < rows[0].at:
         raise Refused("invalid", "nothing was heard of this customer before its first turn")
     verified = await _verified(store, customer_id, rows)
     state, told = State(customer_id=customer_id), list[facts.AnyFact]()
-    later = list(rows)
-    while later and (at is None or later[0].at <= at) and (seq is None or later[0].seq < seq):
-        row = later[0]
-        made = _read(row)[: None if seq is None else seq - row.seq]
-        state = apply.replay(state, made)
-        told += made
-        if len(made) < row.count:
+    number, lived = 0, None
+    for row in rows[:turn]:
+        if (at is not None and row.at > at) or (seq is not None and row.seq >= seq):
             break
-        later.pop(0)
-    return Past(state, tuple(told), tuple(later), Seq(last), verified)
+        made = _read(row)[: None if seq is None else seq - row.seq]
+        number, lived = number + 1, Turn(state.seq, row.at, made, state, apply.replay(state, made))
+        state = lived.after
+        told += made
+    later = tuple(row for row in rows[max(0, number - 1) :] if row.seq + row.count > state.seq)
+    return Past(state, tuple(told), later, Seq(last), verified, lived, number, len(rows))
 
 
 def _read(row: port.JournalRow) -> tuple[facts.AnyFact, ...]:

@@ -46,16 +46,21 @@ class Ward:
         else:
             people = await self._store.people(request.after, limit)
             by_id = [row for one in people for row in await register.named(one, "", 1)]
-        more = len(by_id) == limit
-        known = {row.customer_id for row in by_id}
-        by_address = (
-            [] if more or not wanted else await register.addressed(wanted.casefold(), limit)
-        )
-        rows = [*by_id, *(row for row in by_address if row.customer_id not in known)]
-        found: Plain = {
-            "customers": [{"customer": row.customer_id, "email": row.email} for row in rows]
-        }
-        return {**found, "after": by_id[-1].customer_id} if more else found
+        found: Plain = {"customers": [_found(row) for row in by_id]}
+        if len(by_id) == limit:
+            return {**found, "after": by_id[-1].customer_id}
+        return found if not wanted else {**found, **await self._addressed(by_id, wanted, limit)}
+
+    async def _addressed(self, by_id: list[port.CustomerRow], wanted: str, limit: int) -> Plain:
+        """The last page: those whose address begins so come last, but who was found by id already,
+        on whichever page.
+        """
+        rows = await self._store.register.addressed(wanted.casefold(), limit)
+        new = [row for row in rows if not row.customer_id.startswith(wanted)]
+        answer: Plain = {"customers": [_found(row) for row in (*by_id, *new)]}
+        if len(rows) == limit:
+            answer["more"] = f"more addresses than these {limit} begin so: give more of it"
+        return answer
 
     async def _quarantine(self, request: Request) -> Plain:
         """The newest messages on which a turn failed, and the customers who are held; or one."""
@@ -131,6 +136,10 @@ class Ward:
                 for row in rows
             ]
         }
+
+
+def _found(row: port.CustomerRow) -> Plain:
+    return {"customer": row.customer_id, "email": row.email}
 
 
 def _failed(row: port.QuarantineRow) -> Plain:

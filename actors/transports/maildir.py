@@ -8,7 +8,11 @@ mail carries four headers about its origin (wire §5), which never go towards a 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
+from typing import Final
 
 from actors.outside import Outside
 from actors.transports.port import Handed, Letter
@@ -17,6 +21,9 @@ from ecrm.delivery import message
 from ecrm.errors import Misconfigured, Rejected
 from ecrm.mail import Mail
 from ecrm.moment import Duration
+
+# Bytes. No mail of ours is near it: a file that grew so large is not read to be looked at.
+LARGEST: Final = 2 * 2**20
 
 
 class Maildir:
@@ -40,6 +47,10 @@ class Maildir:
 
     async def send(self, letters: list[Letter]) -> list[Handed]:
         return await self._outside.in_thread(self._write, letters)
+
+    async def kept(self, mail: Mail) -> bytes | None:
+        """The file of a mail, as it lies there now; None where it is gone, or nothing to read."""
+        return await self._outside.in_thread(self._read, mail)
 
     async def took(self, mail: Mail) -> bool:
         return await self._outside.in_thread(self._has, mail)
@@ -70,10 +81,30 @@ class Maildir:
         return Handed(letter.mail.mail_id, "accepted", f"maildir: new/{name}")
 
     def _has(self, mail: Mail) -> bool:
+        return next(self._places(mail), None) is not None
+
+    def _places(self, mail: Mail) -> Iterator[Path]:
+        """Where its file lies, by a name that is made of what we know of it and of nothing else."""
         name = _file_name(mail)
+        if (self.folder / "new" / name).exists():
+            yield self.folder / "new" / name
         # A mail reader moves what was seen to `cur`, and writes its flags behind the name.
-        seen = self.folder.glob(f"cur/{name}*")
-        return (self.folder / "new" / name).exists() or any(seen)
+        yield from self.folder.glob(f"cur/{escape(name)}*")
+
+    def _read(self, mail: Mail) -> bytes | None:
+        for place in self._places(mail):
+            try:
+                # No link is followed, and nothing waited for: others may write to this folder.
+                handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:
+                continue
+            try:
+                found = os.fstat(handle)
+                if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST:
+                    return os.read(handle, LARGEST)
+            finally:
+                os.close(handle)
+        return None
 
 
 def _again(letter: Letter, error: OSError) -> Handed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -295,6 +296,29 @@ async def left_a_cart(port):
         assert refused == []
 
 
+async def test_status_says_how_the_house_its_slots_and_its_post_stand(autojump_clock, world):
+    shop = await world.shop()
+    await shop.pays("zoe", "o1", "cup")
+    await world.passes(60_000)
+    gate = world.service.delivery.gate
+    gate.back_off("orange.fr", world.clock.now())
+    gate.breaker.trip(world.clock.now(), "535 who are you")
+    status = (await world.ask("status"))["result"]
+    assert status["slots"]["hot"] + status["slots"]["cold"] == status["customers"]
+    assert re.fullmatch(
+        r"[\d.]+ ms on average, 99 % (within|over) [\d.]+ ms", status["times"]["turns"]
+    )
+    assert re.fullmatch(r"[1-9]\d* MiB", status["memory"])
+    assert status["door"]["out now"] == 0
+    assert float(status["door"]["busy in all"].removesuffix(" s")) >= 0
+    assert status["lanes"] == {"1": "accepted 1"}
+    assert re.fullmatch(r"open until 2026-03-02T09:\d\d:\d\dZ: 535 who are you", status["breaker"])
+    assert "1 failures in a row, rests until 2026-03-02T09:0" in status["destinations"]["orange.fr"]
+    assert " a second, pace " in status["destinations"]["all together"]
+    assert status["due"] == 0
+    assert "orange.fr: " in shown(status)
+
+
 # The terminal.
 
 
@@ -342,6 +366,7 @@ async def left_a_cart(port):
             },
         ),
         ("forecast c42 --days 30", {"op": "forecast", "customer": "c42", "days": 30}),
+        ("at c42 --turn 3", {"op": "at", "customer": "c42", "turn": 3}),
         ("at c42 --seq 12 --steps 2", {"op": "at", "customer": "c42", "seq": 12, "steps": 2}),
     ],
 )

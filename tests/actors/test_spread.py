@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
 import trio.testing
@@ -52,3 +54,14 @@ async def test_the_pulse_tells_the_latest_waking_of_the_last_minute(mock_clock):
         await trio.testing.wait_all_tasks_blocked()
         assert pulse.latest == pytest.approx(0.0)
         nursery.cancel_scope.cancel()
+
+
+def test_a_spread_tells_its_mean_and_what_most_were_within():
+    spread = Spread((0.1, 1.0))
+    assert (spread.mean, spread.within(0.99)) == (0, 0.1)
+    for seconds in (0.05, 0.05, 0.05, 0.25):
+        spread.note(seconds)
+    assert spread.mean == pytest.approx(0.1)
+    assert (spread.within(0.75), spread.within(0.99)) == (0.1, 1.0)
+    spread.note(5)
+    assert spread.within(0.99) == math.inf

@@ -60,6 +60,31 @@ async def test_every_place_of_a_life_is_what_the_facts_until_there_make(autojump
         assert tuple(there.facts) + tuple(f for t in turns for f in t.facts) == whole.facts
 
 
+async def test_every_turn_can_be_gone_to_and_names_its_neighbours(autojump_clock, world):
+    rows = await store_of(world).journal(ZOE, before=None, limit=1_000)
+    ends = [0, *(row.seq + row.count for row in rows)]
+    for turn, end in enumerate(ends):
+        found = (await world.ask("at", customer="zoe", turn=turn, steps=0))["result"]
+        assert (found["turn"], found["seq"], found["turns"]) == (turn, end, len(rows))
+        assert found["previous"] == (ends[turn - 1] if turn else None)
+        assert found["next"] == (ends[turn + 1] if turn < len(rows) else None)
+        there = await travel.past(store_of(world), ZOE, seq=end)
+        assert found["hash"] == state.hash_of(state.encode(there.state)).hex()
+        assert (found["step"] is None) == (turn == 0)
+    # The first place is of the first turn's instant, and not of 1970.
+    first = (await world.ask("at", customer="zoe", turn=0))["result"]
+    assert first["at"] == "2026-03-02T09:00:00Z"
+
+
+async def test_a_place_within_a_turn_lies_between_its_ends(autojump_clock, world):
+    rows = await store_of(world).journal(ZOE, before=None, limit=1_000)
+    number, row = next((n, row) for n, row in enumerate(rows, 1) if row.count > 1)
+    found = (await world.ask("at", customer="zoe", seq=row.seq + 1, steps=0))["result"]
+    assert (found["turn"], found["previous"]) == (number, row.seq)
+    assert found["next"] == row.seq + row.count
+    assert len(found["step"]["facts"]) == 1
+
+
 async def test_an_instant_is_what_was_known_then(autojump_clock, world):
     there = await travel.past(store_of(world), ZOE, at=instant("2026-03-02 10:19"))
     assert there.state.orders == {}
@@ -96,6 +121,10 @@ async def test_a_snapshot_that_cannot_be_read_is_no_witness(autojump_clock, worl
         ({"customer": "bob"}, "nobody has told anything"),
         ({"customer": "zoe", "seq": 9_999}, "name a number from 0 to"),
         ({"customer": "zoe", "seq": -1}, "name a number from 0 to"),
+        ({"customer": "zoe", "turn": 9_999}, "name a number from 0 to"),
+        ({"customer": "zoe", "turn": -1}, "name a number from 0 to"),
+        ({"customer": "zoe", "turn": 1, "seq": 1}, "not both"),
+        ({"customer": "zoe", "at": "0001-01-01T00:00+14:00"}, "before its first turn"),
         ({"customer": "zoe", "at": "soon"}, "is no instant"),
         ({"customer": "zoe", "at": "2020-01-01"}, "before its first turn"),
         ({"customer": "zoe", "at": "2026-03-02T12:00", "seq": 1}, "not both"),

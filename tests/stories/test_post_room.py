@@ -65,10 +65,14 @@ async def test_a_mail_is_shown_as_it_went_or_built_again_and_says_so(autojump_cl
     (row,) = (await asked(world, "queue"))["mails"]
     shown = await asked(world, "mail", mail=row["mail"])
     assert shown["state"] == "accepted"
-    assert "from the template of today" in shown["built"]
-    (sent,) = (file.read_text() for file in (world.service.settings.maildir / "new").iterdir())
-    body = sent.partition("\n\n")[2]
-    assert shown["message"].partition("\n\n")[2] == body
+    assert shown["built"] == "as it lies in the Maildir"
+    (file,) = (world.service.settings.maildir / "new").iterdir()
+    sent = file.read_text()
+    assert shown["message"] == sent
+    file.unlink()
+    again = await asked(world, "mail", mail=row["mail"])
+    assert "from the template of today" in again["built"]
+    assert again["message"].partition("\n\n")[2] == sent.partition("\n\n")[2]
     assert "there is no mail 'x'" in await refused(world, "mail", mail="x")
 
 

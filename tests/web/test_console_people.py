@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from actors.web.console.mails import inert
+from actors.web.console.letters import inert
 from tests.web.operators import HOSTILE, Operator, assert_harmless
 
 ENCODED = "javascript:alert(1)//{{7*7}}&lt;b&gt;"
@@ -47,6 +47,28 @@ async def test_many_customers_are_shown_page_by_page(autojump_clock, world, oper
     second = await operator.sees(after.replace("&amp;", "&"))
     assert ">c50<" in second
     assert ">c49<" not in second
+
+
+async def test_nobody_is_on_two_pages_though_id_and_address_begin_alike(
+    autojump_clock, world, operator
+):
+    shop = await world.shop()
+    for number in range(7):
+        await shop.knows(f"x{number}", email=f"x{6 - number}@customers.example")
+    await shop.knows("zoe", email="x9@customers.example")
+    seen, after = [], ""
+    while True:
+        found = (await world.ask("customers", search="x", after=after, limit=3))["result"]
+        seen += [one["customer"] for one in found["customers"]]
+        after = found.get("after", "")
+        if not after:
+            break
+    assert seen == [*(f"x{number}" for number in range(7))]
+    # As many addresses as are shown were those of people found by id: it is said, not hidden.
+    assert found["more"] == "more addresses than these 3 begin so: give more of it"
+    whole = (await world.ask("customers", search="x", limit=50))["result"]
+    assert [one["customer"] for one in whole["customers"]] == [*seen, "zoe"]
+    assert "more" not in whole
 
 
 async def test_a_life_is_told_with_its_mails_and_what_was_not_sent(autojump_clock, world, operator):

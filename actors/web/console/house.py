@@ -9,8 +9,11 @@ from quart import Blueprint
 
 from actors.console import Console
 from actors.door import Door
+from actors.outside import Outside
 from actors.settings import Settings
+from actors.templates import Templates
 from actors.web.console.deeds import Deeds
+from actors.web.console.gallery import Gallery
 from actors.web.console.mails import Mails
 from actors.web.console.overview import Overview
 from actors.web.console.people import People
@@ -18,6 +21,7 @@ from actors.web.console.porter import Porter
 from actors.web.console.queue import Queue
 from actors.web.console.rooms import Rooms
 from actors.web.console.sight import Sight
+from actors.web.console.travel import Travel
 from ecrm.moment import Instant
 
 
@@ -28,6 +32,8 @@ class House:
         console: Console,
         settings: Settings,
         now: Callable[[], Instant],
+        templates: Templates,
+        outside: Outside,
         *,
         warp: bool,
     ) -> None:
@@ -37,7 +43,9 @@ class House:
         self._rooms = (
             Overview(self._sight),
             People(self._sight),
+            Travel(self._sight),
             Mails(self._sight),
+            Gallery(self._sight, templates, settings, outside),
             Queue(self._sight),
             Rooms(self._sight),
             Deeds(self._sight),

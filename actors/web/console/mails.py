@@ -6,27 +6,17 @@ pictures by which an opening would be seen, are the customer's, and an operator 
 
 from __future__ import annotations
 
-import email
-import email.policy
-import re
-from email.message import EmailMessage
 from typing import Final
 
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
 from actors.asked import Refused
+from actors.web.console.letters import FRAME_HEADERS, inert, read
 from actors.web.console.people import zone_of_customer
 from actors.web.console.sight import Found, Sight
 
 IN_MAILBOX: Final = 100
-FRAME_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src https:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'self'; sandbox"
-)
-# Where links of ours lead (`ecrm/links.py`): a picture there is an opening.
-_OURS: Final = re.compile(r'(<img\b[^>]*?)\ssrc="[^"]*/o/[\w-]{40,}"')
-_HREF: Final = re.compile(r'(<a\b[^>]*?)\shref="[^"]*"')
 
 
 class Mails:
@@ -50,26 +40,21 @@ class Mails:
         mail_id = request.args.get("id", "")
         why = await self._sight.ask("why", mail=mail_id)
         found, wrong = await self._letter(why["mail"])
-        letter = None if found is None else parse(found["message"])
         return self._sight.page(
             "mail",
             why=why,
             found=found,
             wrong=wrong,
-            headers=[] if letter is None else [(name, str(text)) for name, text in letter.items()],
-            subject="" if letter is None else str(letter["Subject"]),
-            text="" if letter is None else part_of(letter, "plain"),
+            letter=None if found is None else read(found["message"].encode()),
             zone=await zone_of_customer(self._sight, why["customer"]),
         )
 
     async def html(self) -> Response:
         found = await self._sight.ask("mail", mail=request.args.get("id", ""))
-        page = part_of(parse(found["message"]), "html")
+        page = read(found["message"].encode()).html
         if not page:
             raise NotFound
-        answer = Response(inert(page), content_type="text/html; charset=utf-8")
-        answer.headers["Content-Security-Policy"] = FRAME_POLICY
-        return answer
+        return Response(inert(page), content_type="text/html; charset=utf-8", headers=FRAME_HEADERS)
 
     async def _letter(self, mail_id: str) -> tuple[Found | None, str]:
         """The mail; or why it cannot be shown."""
@@ -77,18 +62,3 @@ class Mails:
             return await self._sight.ask("mail", mail=mail_id), ""
         except Refused as refused:
             return None, str(refused)
-
-
-def parse(message: str) -> EmailMessage:
-    """A mail as the console gives it, whose bytes are all ASCII."""
-    return email.message_from_string(message, policy=email.policy.default)
-
-
-def part_of(letter: EmailMessage, subtype: str) -> str:
-    body = letter.get_body((subtype,))
-    return "" if body is None else str(body.get_content())
-
-
-def inert(page: str) -> str:
-    """The same page to look at: nothing in it tells of this look, or leads away."""
-    return _HREF.sub(r"\1", _OURS.sub(r"\1", page))

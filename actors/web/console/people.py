@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from quart import Blueprint, Response, request
 
 from actors.asked import Refused
-from actors.web.console.sight import Found, Sight, zone_of
+from actors.web.console.sight import Found, Sight, number_in, zone_of
 
 FOUND: Final = 50
 TURNS: Final = 50
@@ -50,6 +50,7 @@ class People:
             wanted=wanted,
             people=found["customers"],
             after=found.get("after", ""),
+            more=found.get("more", ""),
         )
 
     async def show(self) -> Response:
@@ -57,9 +58,9 @@ class People:
         shown = request.args.get("show", "")
         known = await self._sight.ask("inspect", customer=who)
         asked: Found = {"customer": who, "limit": TURNS, "detailed": True}
-        before = request.args.get("before", "")
-        if before.isascii() and before.isdecimal() and len(before) < 18:
-            asked["before"] = int(before)
+        before = number_in(request.args.get("before", ""))
+        if before is not None:
+            asked["before"] = before
         turns = (await self._sight.ask("journal", **asked))["journal"]
         queue = await self._sight.ask("queue", customer=who, limit=20)
         state = known["state"]
@@ -70,7 +71,8 @@ class People:
             silence=await self._told("why-not", customer=who, programme=programme)
             if programme
             else None,
-            coming=await self._told("forecast", customer=who) if "before" not in asked else None,
+            coming=await self._told("forecast", customer=who) if before is None else None,
+            there=await self._told("at", customer=who, steps=0) if before is None else None,
             customer=who,
             person=state.get("person", {}),
             state=state,
@@ -79,7 +81,7 @@ class People:
             mails=queue["mails"],
             turns=[one for turn in reversed(turns) if (one := _narrowed(turn, shown))["facts"]],
             older=turns[0]["seq"] if len(turns) == TURNS else None,
-            newest="before" not in asked,
+            newest=before is None,
             show=shown,
             choices=SHOWN,
             zone=self._zone(state),
@@ -110,7 +112,7 @@ def _narrowed(turn: Found, shown: str) -> Found:
     wanted = {"mails": ("mail", "unsent"), "orders": ("order",), "events": ("event",)}.get(shown)
     if wanted is not None:
         facts = [fact for fact in facts if fact["sort"] in wanted]
-    return {**turn, "facts": facts}
+    return {**turn, "facts": facts, "end": turn["seq"] + len(turn["facts"])}
 
 
 def sort_of(fact: Found) -> str:

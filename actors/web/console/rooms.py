@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint, Response, request
 
-from actors.web.console.sight import Found, Sight
+from actors.web.console.sight import Found, Sight, number_in
 
 
 class Rooms:
@@ -25,10 +25,10 @@ class Rooms:
 
     async def quarantine(self) -> Response:
         found = await self._sight.ask("quarantine")
-        number = request.args.get("number", "")
+        number = number_in(request.args.get("number", ""))
         one: Found | None = None
-        if number.isascii() and number.isdecimal() and len(number) < 18:
-            one = await self._sight.ask("quarantine", number=int(number))
+        if number is not None:
+            one = await self._sight.ask("quarantine", number=number)
         return self._sight.page(
             "quarantine", failed=found["quarantine"], held=found["held"], one=one
         )

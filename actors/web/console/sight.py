@@ -41,6 +41,7 @@ MENU: Final = (
     ("Customers", "/console/customers"),
     ("Queue", "/console/queue"),
     ("Mailbox", "/console/mailbox"),
+    ("Gallery", "/console/gallery"),
     ("Programmes", "/console/programmes"),
     ("Quarantine", "/console/quarantine"),
     ("Clock", "/console/clock"),
@@ -63,8 +64,8 @@ class Sight:
         self._pages = jinja2.Environment(
             loader=jinja2.FileSystemLoader(folder),
             autoescape=True,
-            # What is as it always is, an answer leaves out (`State` omits its defaults).
-            undefined=jinja2.ChainableUndefined,
+            # A state leaves out what is as it always is: a page asks for those with `get`.
+            undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -132,6 +133,11 @@ def utc(at: str) -> str:
 def plain(value: object) -> str:
     """Anything as indented JSON: to be looked at."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def number_in(text: str) -> int | None:
+    """A number that an address names; None for anything else, and for one that none can be."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None
 
 
 def _read(at: str) -> datetime | None:
