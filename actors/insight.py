@@ -55,7 +55,7 @@ class Insight:
         self._rules = rules
         self._catalogue = catalogue
         self._ledger = ledger
-        self._store = store
+        self.store = store
         self._composer = composer
         self._now = now
         self.ops: dict[str, Op] = {
@@ -74,7 +74,7 @@ class Insight:
         if request.language not in words.LANGUAGES:
             raise Refused("invalid", f"a language is one of: {', '.join(words.LANGUAGES)}")
         at = self._instant(request.at)
-        past = await travel.past(self._store, who, at=at)
+        past = await travel.past(self.store, who, at=at)
         until = self._now() if at is None else at
         found = why_not(self._rules, past.state, past.facts, name, until, self._around())
         story = [
@@ -100,7 +100,7 @@ class Insight:
         who, days = _named(request), DAYS if request.days is None else request.days
         if not 0 <= days <= FARTHEST:
             raise Refused("invalid", f"a forecast is of 0 to {FARTHEST} days, not of {days}")
-        past = await travel.past(self._store, who)
+        past = await travel.past(self.store, who)
         now = max(self._now(), past.state.now)
         first = self._first(request, who, now)
         said = self._foreseen(past.state, now, days, first=first, past=past.facts)
@@ -124,7 +124,7 @@ class Insight:
             why = "name a fact with seq, a turn with turn or an instant with at, not both"
             raise Refused("invalid", why)
         at = self._instant(request.at)
-        past = await travel.past(self._store, who, seq=request.seq, turn=request.turn, at=at)
+        past = await travel.past(self.store, who, seq=request.seq, turn=request.turn, at=at)
         state, now = past.state, max(at or past.at, past.at)
         branch = self._branch(request, state, now) if request.event is not None else {}
         return {

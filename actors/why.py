@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Iterator
 import msgspec
 
 from actors.store import port
-from ecrm import explain, facts, mail
+from ecrm import calendar, explain, facts, mail
 from ecrm.errors import EcrmError
-from ecrm.mail import Mail
+from ecrm.mail import MARKETING, Mail
 from ecrm.moment import Instant, Seq, format_instant
 from ecrm.programme import MailStep, Programme
 from ecrm.triggers import SENT
+from proto import record
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -32,8 +33,10 @@ class Unknown(EcrmError):
 
 
 class Why(msgspec.Struct, frozen=True):
-    """`event` is what the stay began with; `rule` the step as it stands today; `seen` the values
-    that its conditions looked at; `story` every fact about the mail, with its instant.
+    """`event` is what the stay began with, `heard_at` when that turn was taken and `message` the
+    `messageId` of what the shop told in it; `decided` is the local time of the decision. `rule` is
+    the step as it stands today; `seen` the values that its conditions looked at; `over` the mails
+    that gave way to this one; `story` every fact about the mail, with its instant.
     """
 
     mail: str
@@ -41,9 +44,19 @@ class Why(msgspec.Struct, frozen=True):
     kind: str
     to: str
     event: str
+    message: str
+    heard_at: str
+    decided: str
     rule: str
     seen: dict[str, str | int | bool]
+    over: tuple[str, ...]
     story: tuple[tuple[str, str], ...]
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    at: Instant
+    message: bytes
+    facts: tuple[facts.AnyFact, ...]
 
 
 async def why(store: port.Store, programmes: Programmes, mail_id: str) -> Why:
@@ -54,28 +67,33 @@ async def why(store: port.Store, programmes: Programmes, mail_id: str) -> Why:
     if row is None:
         raise Unknown(f"there is no mail {mail_id}: ids are in `queue`, and in each Message-ID")
     wanted = mail.decode(row)
-    told = [turn async for turn in _turns(store, wanted)]
+    turns = [turn async for turn in _turns(store, wanted)]
+    told = [(turn.at, fact) for turn in turns for fact in turn.facts]
     asked = next(
         (fact for _, fact in told if isinstance(fact, facts.MailRequested) and _is(fact, mail_id)),
         facts.MailRequested("", wanted),
     )
     about = _about(told, asked.key, mail_id)
     story = [(format_instant(at), explain.sentence(fact)) for at, fact in about]
-    began = next((fact for _, fact in about if isinstance(fact, facts.Enrolled)), None)
+    opened = _opening(turns, asked)
     return Why(
         mail=mail_id,
         customer=wanted.customer_id,
         kind=wanted.kind,
         to=wanted.to,
-        event=_event(told, began),
+        event="" if opened is None else _event(opened, asked.key),
+        message="" if opened is None else _message(opened),
+        heard_at="" if opened is None else format_instant(opened.at),
+        decided=_local(wanted),
         rule=_rule(programmes, wanted),
         seen=asked.seen,
+        over=tuple(_gave_way(turns, asked)),
         story=(*story, *_heard_too_late(told, asked.key, mail_id)),
     )
 
 
-async def _turns(store: port.Store, wanted: Mail) -> AsyncIterator[tuple[Instant, facts.AnyFact]]:
-    """All facts of the customer, oldest first, with their instants."""
+async def _turns(store: port.Store, wanted: Mail) -> AsyncIterator[_Turn]:
+    """All turns of the customer, oldest first."""
     pages: list[list[port.JournalRow]] = []
     before: Seq | None = None
     while page := await store.journal(wanted.customer_id, before=before, limit=PAGE):
@@ -85,8 +103,7 @@ async def _turns(store: port.Store, wanted: Mail) -> AsyncIterator[tuple[Instant
             break
     for page in reversed(pages):
         for row in page:
-            for fact in facts.decode(row.facts):
-                yield row.at, fact
+            yield _Turn(row.at, row.message, facts.decode(row.facts))
 
 
 def _is(fact: facts.AnyFact, mail_id: str) -> bool:
@@ -138,17 +155,59 @@ def _heard_too_late(
                 pass
 
 
-def _event(told: list[tuple[Instant, facts.AnyFact]], began: facts.Enrolled | None) -> str:
-    """What set the stay off, and what was told in the turn in which it did."""
-    if began is None:
+def _opening(turns: list[_Turn], asked: facts.MailRequested) -> _Turn | None:
+    """The turn in which the stay began; of one that goes round and round, its first round."""
+    opened: _Turn | None = None
+    for turn in turns:
+        for fact in turn.facts:
+            if isinstance(fact, facts.Enrolled) and fact.key == asked.key and not fact.round:
+                opened = turn
+            if fact is asked:
+                return opened
+    return None
+
+
+def _event(opened: _Turn, key: str) -> str:
+    """What set the stay off, and what its turn was about, which the first fact of each tells."""
+    began = next(
+        fact
+        for fact in opened.facts
+        if isinstance(fact, facts.Enrolled) and fact.key == key and not fact.round
+    )
+    about = explain.sentence(opened.facts[0])
+    return f"{began.because}: {about} ({format_instant(opened.at)})"
+
+
+def _message(opened: _Turn) -> str:
+    """What the shop calls the message of a turn; empty where the turn is about a word of ours."""
+    if not isinstance(opened.facts[0], facts.Happened):
         return ""
-    opening = ""
-    for at, fact in told:
-        if isinstance(fact, facts.Happened | facts.Ticked | facts.Heard | facts.Announced):
-            opening = f"{explain.sentence(fact)} ({format_instant(at)})"
-        if fact is began:
-            break
-    return f"{began.because}: {opening}"
+    said = record.plain(opened.message)
+    assert isinstance(said, dict)
+    # A message that never was on a wire is kept by the names of its fields.
+    return str(said.get("messageId") or said.get("message_id") or "")
+
+
+def _local(wanted: Mail) -> str:
+    zone = calendar.zone_of(wanted.zone)
+    if zone is None:
+        return format_instant(wanted.at)
+    return f"{calendar.local(wanted.at, zone):%Y-%m-%d %H:%M} {wanted.zone}"
+
+
+def _gave_way(turns: list[_Turn], asked: facts.MailRequested) -> Iterator[str]:
+    """The mails that were wanted at the same instant, and waited for this one or did not go."""
+    made = next((turn.facts for turn in turns if asked in turn.facts), (asked,))
+    for fact in made[made.index(asked) + 1 :]:
+        match fact:
+            case facts.MailRequested(mail=other) if other.mail_class == MARKETING:
+                return
+            case facts.MailDeferred(key=key, reason="arbitration"):
+                yield f"{fact.kind} {fact.step} of {key}, until {format_instant(fact.until)}"
+            case facts.MailWithheld(key=key, reason="arbitration"):
+                yield f"{fact.kind} {fact.step} of {key}, not sent: {fact.detail}"
+            case _:
+                pass
 
 
 def _rule(programmes: Programmes, wanted: Mail) -> str:

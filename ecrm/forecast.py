@@ -23,6 +23,7 @@ from ecrm.rules import Rules
 from ecrm.state import State, earliest_timer
 
 Surrounding = Callable[[State, messages.Incoming, Instant], Around]
+Ends = Literal["", "known", "erased", "bound", "bounded"]
 
 DAYS: Final = 60
 # More turns than any life of a year takes: a bound, should a programme ever turn on the spot.
@@ -78,7 +79,7 @@ class Forecast(msgspec.Struct, frozen=True):
     queued: tuple[str, ...]
     turns: int
     after: State
-    ends: Literal["", "erased", "bound", "bounded"] = ""
+    ends: Ends = ""
 
 
 def nothing_around(_state: State, _message: messages.Incoming, _now: Instant) -> Around:
@@ -95,11 +96,13 @@ def forecast(
     first: Iterable[messages.Incoming] = (),
     past: Iterable[facts.AnyFact] = (),
     steps: int = STEPS,
+    of: tuple[str, str] | None = None,
 ) -> Forecast:
     """What becomes of `state` from `now` on, for so long and at most so many turns.
 
     `first` happens before anything else ("what if"). `past` are facts of before, to say why what
-    waits now was put off; it changes nothing else.
+    waits now was put off; it changes nothing else. With `of`, a stay's key and a step of it, it
+    goes no further than until what becomes of that mail is known (of any of the stay: "").
     """
     now = max(now, state.now)
     fork = _Fork(rules, state, now, around, steps)
@@ -110,7 +113,7 @@ def forecast(
         fork.take(message)
         fork.hand_over()
     until = Instant(now + span)
-    fork.live(until)
+    fork.live(until, of)
     return Forecast(
         now=now,
         until=until,
@@ -123,6 +126,21 @@ def forecast(
     )
 
 
+def fate(
+    mails: Iterable[Coming], unsent: Iterable[Unsent], of: tuple[str, str]
+) -> Coming | Unsent | None:
+    """What becomes first of the mail of that step of a stay; of any of the stay where it is "".
+
+    None where that is not known.
+    """
+    key, step = of
+    found: list[Coming | Unsent] = [
+        *(one for one in mails if one.key == key and step in ("", one.mail.step)),
+        *(one for one in unsent if one.key == key and step in ("", one.step)),
+    ]
+    return min(found, key=lambda one: one.at, default=None)
+
+
 class _Fork:
     def __init__(
         self, rules: Rules, state: State, now: Instant, around: Surrounding, steps: int
@@ -133,7 +151,7 @@ class _Fork:
         self.around = around
         self.left = steps
         self.turns = 0
-        self.ends: Literal["", "erased", "bound", "bounded"] = ""
+        self.ends: Ends = ""
         self.mails: list[Coming] = []
         self.unsent: list[Unsent] = []
         self._moved: dict[str, tuple[Moved, ...]] = {}
@@ -156,8 +174,11 @@ class _Fork:
                 case _:
                     pass
 
-    def live(self, until: Instant) -> None:
+    def live(self, until: Instant, of: tuple[str, str] | None) -> None:
         while not self.ends and (due := earliest_timer(self.state)) is not None and due <= until:
+            if of is not None and fate(self.mails, self.unsent, of) is not None:
+                self.ends = "known"
+                return
             self.now = max(self.now, due)
             if not self.take(messages.Tick()):
                 # A tick that is due makes progress; where it did not, no later one would.

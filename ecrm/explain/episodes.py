@@ -39,15 +39,24 @@ class Episode(msgspec.Struct, frozen=True):
     trigger: Trigger | None = None
 
 
+class PutOff(msgspec.Struct, frozen=True, gc=False):
+    """A mail waits, since `at`."""
+
+    at: Instant
+    fact: facts.MailDeferred
+
+
 class Episodes:
-    """`told` are the episodes, oldest first; `mails` says of what kind each mail was."""
+    """`told` are the episodes, oldest first; `mails` says of what kind each mail was, `deferred`
+    what each stay was put off for last.
+    """
 
     def __init__(self, one: Programme, customer_id: CustomerId) -> None:
         self.one = one
         self.state = State(customer_id=customer_id)
         self.told: list[Episode] = []
         self.mails: dict[str, str] = {}
-        self.deferred: dict[str, facts.MailDeferred] = {}
+        self.deferred: dict[str, PutOff] = {}
         self._past = False
 
     def read(self, past: Iterable[facts.AnyFact]) -> Episodes:
@@ -75,7 +84,7 @@ class Episodes:
                     asked = Answer("queued", now, key, mail.step, mail.kind, mail.mail_id)
                     self.told.append(Episode(asked, before, fact.refs))
             case facts.MailDeferred(key=key):
-                self.deferred[key] = fact
+                self.deferred[key] = PutOff(now, fact)
             case facts.Awaits(key=key):
                 self.deferred.pop(key, None)
             case facts.MailWithheld(key=key) if self._is_ours(before, key):

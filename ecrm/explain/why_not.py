@@ -32,8 +32,10 @@ MOST: Final = 8
 # As far as a mail is looked for; longer than any step waits.
 AHEAD: Final = Duration(200 * DAY)
 
-# What is an answer about a mail that was due.
-_DUE: Final = frozenset(("withheld", "unsent", "retracted", "queued", "left"))
+# What is an answer about a mail of a stay that goes on.
+_DUE: Final = frozenset(("withheld", "unsent", "retracted", "queued"))
+# What ends a mail, so that whoever asks about that very instant asks about it.
+_ENDS: Final = frozenset(("withheld", "unsent", "retracted", "left"))
 
 
 def why_not(
@@ -44,7 +46,8 @@ def why_not(
     at: Instant,
     around: Surrounding = forecast.nothing_around,
 ) -> WhyNot:
-    """Why this customer got no mail of `programme` until `at`.
+    """Why this customer got no mail of `programme` until `at`: what was decided at that very
+    instant, if anything was; otherwise what is awaited, or what was decided last.
 
     `past` are all facts until then, `state` what they made. Raises LookupError for a name that is
     no programme's.
@@ -83,6 +86,8 @@ class _Search:
     def answer(self, blank: WhyNot) -> WhyNot:
         story = tuple(episode.answer for episode in self.told.told)
         blank = replace(blank, story=story)
+        if (ended := self._ended_now()) is not None:
+            return self._past(replace(blank, answer=ended.answer), ended)
         live = self._live()
         last = self.told.told[-1] if self.told.told else None
         # A mail of this very stay that was due says more than the next one that is not.
@@ -94,16 +99,25 @@ class _Search:
 
     # What is.
 
+    def _ended_now(self) -> Episode | None:
+        """The last mail that came to nothing at this very instant."""
+        ended = (
+            episode
+            for episode in reversed(self.told.told)
+            if episode.answer.at == self.at and episode.answer.outcome in _ENDS
+        )
+        return next(ended, None)
+
     def _live(self) -> Answer | None:
-        """The mail that is awaited first."""
+        """The mail that is awaited first; of those put off at this very instant, if any was."""
         stays = [
-            (self.state.timers[key], key)
-            for key, stay in self.state.enrolments.items()
-            if stay.programme == self.one.name
+            (key not in self.told.deferred or self.told.deferred[key].at != self.at, until, key)
+            for key, until in self.state.timers.items()
+            if self.state.enrolments[key].programme == self.one.name
         ]
         if not stays:
             return None
-        until, key = min(stays)
+        _, until, key = min(stays)
         stay = self.state.enrolments[key]
         step = self.one.step(stay.step)
         waits = Answer("not_due", stay.began_at, key, stay.step, trigger=stay.because)
@@ -111,7 +125,7 @@ class _Search:
         if until == stay.due:
             return waits
         put_off = self.told.deferred.get(key)
-        reason, detail = ("", "") if put_off is None else (put_off.reason, put_off.detail)
+        reason, detail = ("", "") if put_off is None else (put_off.fact.reason, put_off.fact.detail)
         return replace(waits, outcome="deferred", reason=reason, detail=detail)
 
     def _outside(self) -> Answer:
@@ -164,12 +178,14 @@ class _Search:
         answer = blank.answer
         stay = self.state.enrolments[answer.key]
         episode = Episode(answer, self.state, stay.refs)
-        said = forecast.forecast(self.rules, self.state, self.at, span=AHEAD, around=self.around)
-        met = _fate(said, answer.key, answer.step)
-        if isinstance(met, Unsent):
+        of = (answer.key, answer.step)
+        said = forecast.forecast(
+            self.rules, self.state, self.at, span=AHEAD, around=self.around, of=of
+        )
+        met = forecast.fate(said.mails, said.unsent, of)
+        if isinstance(met, Unsent) and met.reason != answer.reason:
             # Put off for one reason, to be withheld for another: the last is the one that counts.
-            outcome = answer.outcome if answer.reason == met.reason else "not_due"
-            answer = replace(answer, outcome=outcome, reason=met.reason, detail=met.detail)
+            answer = replace(answer, outcome="not_due", reason=met.reason, detail=met.detail)
         wait = (Change("wait", at=answer.until),)
         return self._tried(replace(blank, answer=answer), episode, self.state, self.at, wait)
 
@@ -213,8 +229,9 @@ class _Search:
         """Take away one reason after the other until the mail goes."""
         changes, begun, key = list(before), now, episode.answer.key
         for _ in range(MOST):
-            said = forecast.forecast(self.rules, state, now, span=AHEAD, around=self.around)
-            met = _fate(said, key, episode.answer.step)
+            of = (key, episode.answer.step)
+            said = forecast.forecast(self.rules, state, now, span=AHEAD, around=self.around, of=of)
+            met = forecast.fate(said.mails, said.unsent, of)
             if met is None:
                 break
             if isinstance(met, Coming):
@@ -268,15 +285,6 @@ def _turned_back(state: State, key: str, at: Instant) -> State:
     """As if that stay had been looked at by then."""
     timers = {**state.timers, key: min(state.timers.get(key, at), at)}
     return replace(state, now=min(state.now, at), timers=timers)
-
-
-def _fate(said: Forecast, key: str, step: str) -> Coming | Unsent | None:
-    """What becomes of that mail (of the first of the stay where no step is named)."""
-    found: list[Coming | Unsent] = [
-        *(one for one in said.mails if one.key == key and step in ("", one.mail.step)),
-        *(one for one in said.unsent if one.key == key and step in ("", one.step)),
-    ]
-    return min(found, key=lambda one: one.at, default=None)
 
 
 def _awaited(changes: list[Change], met: Coming, now: Instant) -> list[Change]:

@@ -14,7 +14,7 @@ from ecrm import apply, facts, messages, programmes, state
 from ecrm.explain import answers, remedies, words
 from ecrm.explain.why_not import why_not
 from ecrm.matters import Campaign
-from ecrm.moment import DAY, HOUR, Duration
+from ecrm.moment import DAY, HOUR, MINUTE, Duration
 from ecrm.rules import Rules
 from proto import events
 from tests.fortunes import fork, lived, passes
@@ -241,14 +241,42 @@ def test_who_has_left_is_told_by_what_and_when():
     )
 
 
+def test_of_one_instant_it_tells_what_ended_or_was_put_off_then():
+    life = Life(only=("nursing", "confirmation")).identify().consents()
+    for order in ("o1", "o2"):
+        passes(life, Duration(MINUTE)).tell(events.OrderPaid(**{**PAID, "order_id": order}))
+    said = asked(life, "nursing")
+    # The second order ended one stay, and began none for itself.
+    assert (said.answer.outcome, said.answer.key) == ("left", "nursing/o1")
+    assert {(line.outcome, line.key) for line in said.story} == {
+        ("left", "nursing/o1"),
+        ("not_admitted", "nursing/o2"),
+    }
+
+
+def test_of_several_stays_it_tells_of_the_one_that_was_put_off_now():
+    life = Life(only=("parcel",)).identify().consents()
+    for order in ("o1", "o2", "o3"):
+        life.tell(events.OrderPaid(**{**PAID, "order_id": order}))
+        passes(life, Duration(MINUTE)).tell(events.OrderFulfilled(order_id=order))
+    due = {key: life.state.timers[key] for key in ("parcel/o1", "parcel/o2", "parcel/o3")}
+    passes(life, Duration(due["parcel/o2"] - life.now))
+    (put_off,) = life.of(facts.MailDeferred)
+    said = asked(life, "parcel")
+    # The third is awaited sooner, and nothing was decided about it.
+    assert life.now < due["parcel/o3"] < put_off.until
+    assert (said.answer.key, said.answer.until) == ("parcel/o2", put_off.until)
+
+
 def test_a_trigger_that_opened_nothing_says_what_barred_it_with_the_value():
     life = Life(only=("nursing", "confirmation")).identify().consents()
     for order in ("o1", "o2", "o3"):
-        life.tell(events.OrderPaid(**{**PAID, "order_id": order}))
+        # A minute later, for of one instant what ended then is told first.
+        passes(life, Duration(MINUTE)).tell(events.OrderPaid(**{**PAID, "order_id": order}))
     said = asked(life, "nursing")
     assert said.answer.outcome == "not_admitted"
     assert said.answer.reason == "once"
-    assert words.say(said).startswith("Order Paid o3 came on 2026-03-02 10:00 (Europe/Paris), and")
+    assert words.say(said).startswith("Order Paid o3 came on 2026-03-02 10:03 (Europe/Paris), and")
     life = Life(only=("parcel",)).identify().consents()
     life.tell(events.OrderPaid(**PAID)).tell(events.OrderCancelled(order_id="o1"))
     life.tell(events.OrderFulfilled(order_id="o1"))
