@@ -102,18 +102,62 @@ async def past(
         raise Refused("invalid", f"{customer_id} took {most} turns: name a number from 0 to {most}")
     if at is not None and at < rows[0].at:
         raise Refused("invalid", "nothing was heard of this customer before its first turn")
-    verified = await _verified(store, customer_id, rows)
-    state, told = State(customer_id=customer_id), list[facts.AnyFact]()
-    number, lived = 0, None
+    fold = _Fold(customer_id, await _snapshots(store, customer_id))
+    told, number, lived = list[facts.AnyFact](), 0, None
     for row in rows[:turn]:
         if (at is not None and row.at > at) or (seq is not None and row.seq >= seq):
             break
-        made = _read(row)[: None if seq is None else seq - row.seq]
-        number, lived = number + 1, Turn(state.seq, row.at, made, state, apply.replay(state, made))
-        state = lived.after
+        made, before = _read(row)[: None if seq is None else seq - row.seq], fold.state
+        fold.take(row, made)
+        number, lived = number + 1, Turn(before.seq, row.at, made, before, fold.state)
         told += made
+    state = fold.state
     later = tuple(row for row in rows[max(0, number - 1) :] if row.seq + row.count > state.seq)
+    fold.finish(later)
+    verified = tuple(fold.verified)
     return Past(state, tuple(told), later, Seq(last), verified, lived, number, len(rows))
+
+
+async def _snapshots(store: port.Store, customer_id: CustomerId) -> dict[Seq, State]:
+    """The snapshots that can be read, by the number of facts behind them."""
+    lives = await store.load([customer_id])
+    return {row.seq: decode(row.state) for row in lives[customer_id].snapshots if _is_whole(row)}
+
+
+class _Fold:
+    """The facts folded one turn after the other, and compared with each snapshot on the way.
+
+    A snapshot is compared as a state, not as bytes: an older release may have written the same
+    state in other bytes.
+    """
+
+    def __init__(self, customer_id: CustomerId, snapshots: dict[Seq, State]) -> None:
+        self.state = State(customer_id=customer_id)
+        self.verified: list[Seq] = []
+        self._wanted = snapshots
+
+    def take(self, row: port.JournalRow, made: tuple[facts.AnyFact, ...]) -> None:
+        """A turn, or the rest of one. Raises `Refused`."""
+        if row.seq > self.state.seq:
+            missing = f"facts {self.state.seq} to {row.seq - 1} of this customer are missing"
+            raise Refused("unverified", missing)
+        self.state = apply.replay(self.state, made)
+        snapshot = self._wanted.pop(self.state.seq, None)
+        if snapshot is None:
+            return
+        if snapshot != self.state:
+            raise Refused(
+                "unverified",
+                f"the snapshot at fact {self.state.seq} is not what the facts make",
+            )
+        self.verified.append(self.state.seq)
+
+    def finish(self, later: tuple[port.JournalRow, ...]) -> None:
+        """Go on to the last snapshot there is."""
+        for row in later:
+            if not self._wanted:
+                return
+            self.take(row, _read(row)[max(0, self.state.seq - row.seq) :])
 
 
 def _read(row: port.JournalRow) -> tuple[facts.AnyFact, ...]:
@@ -123,35 +167,6 @@ def _read(row: port.JournalRow) -> tuple[facts.AnyFact, ...]:
         raise Refused(
             "unreadable", f"the facts from {row.seq} on cannot be read: {error}"
         ) from None
-
-
-async def _verified(
-    store: port.Store, customer_id: CustomerId, rows: list[port.JournalRow]
-) -> tuple[Seq, ...]:
-    """The places at which a snapshot that can be read says what the facts before it make.
-
-    A snapshot is compared as a state, not as bytes: an older release may have written the same
-    state in other bytes.
-    """
-    lives = await store.load([customer_id])
-    wanted = {row.seq: row for row in lives[customer_id].snapshots if _is_whole(row)}
-    state, found = State(customer_id=customer_id), list[Seq]()
-    for row in rows:
-        if not wanted.keys() - set(found):
-            break
-        if row.seq != state.seq:
-            missing = f"facts {state.seq} to {row.seq - 1} of this customer are missing"
-            raise Refused("unverified", missing)
-        state = apply.replay(state, _read(row))
-        snapshot = wanted.get(state.seq)
-        if snapshot is None:
-            continue
-        if decode(snapshot.state) != state:
-            raise Refused(
-                "unverified", f"the snapshot at fact {state.seq} is not what the facts make"
-            )
-        found.append(state.seq)
-    return tuple(found)
 
 
 def _is_whole(row: port.SnapshotRow) -> bool:

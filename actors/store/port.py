@@ -161,6 +161,10 @@ class Register(Protocol):
         """Customers whose (folded) address begins so, by (email, customer_id)."""
         ...
 
+    async def emails(self, customer_ids: list[CustomerId]) -> dict[CustomerId, str]:
+        """Where these are written to (folded); who is written to nowhere is left out."""
+        ...
+
     async def prune_mails(self, before: Instant, limit: int) -> int:
         """Forget at most `limit` mails that ended before an instant and whose customers have heard
         of it, with their links and hits; return how many. Those that go once in a lifetime stay.

@@ -599,6 +599,12 @@ SELECT p.id, coalesce(a.email, '')
 FROM (SELECT id FROM person WHERE id NOT NULL LIMIT :limit) AS p
 LEFT JOIN addresses AS a ON a.customer_id = p.id ORDER BY p.id;
 
+-- name: emails
+-- register.emails: the console
+WITH wanted (id) AS (VALUES (:each))
+SELECT a.customer_id, a.email
+FROM wanted CROSS JOIN addresses AS a ON a.customer_id = wanted.id WHERE a.email <> '';
+
 -- name: addressed
 -- register.addressed: the console
 SELECT customer_id, email FROM addresses

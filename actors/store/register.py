@@ -13,7 +13,7 @@ from actors.store import transactions
 from actors.store.rows import CustomerRow, LetterRow, OperationRow, QuarantineRow
 from actors.store.statements import Value
 from actors.store.transactions import Row, Work
-from ecrm.moment import Instant
+from ecrm.moment import CustomerId, Instant
 
 T = TypeVar("T")
 Door = Callable[[Work[T]], Coroutine[object, None, T]]
@@ -53,6 +53,9 @@ class Register:
     async def addressed(self, prefix: str, limit: int) -> list[CustomerRow]:
         rows = await self._rows("addressed", start=prefix, stop=prefix + LAST, limit=limit)
         return [CustomerRow(*row) for row in rows]
+
+    async def emails(self, customer_ids: list[CustomerId]) -> dict[CustomerId, str]:
+        return dict(await self._lone(partial(transactions.rows_for, "emails", customer_ids)))
 
     async def prune_mails(self, before: Instant, limit: int) -> int:
         params: dict[str, Value] = {"before": before, "limit": limit}

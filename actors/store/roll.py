@@ -70,6 +70,11 @@ class Register:
             rows = [CustomerRow(who, email) for email, who in found if email.startswith(prefix)]
             return rows[:limit]
 
+    async def emails(self, customer_ids: list[CustomerId]) -> dict[CustomerId, str]:
+        async with self._turn():
+            found = {one: self._emails.get(one, "") for one in customer_ids}
+            return {one: email for one, email in found.items() if email}
+
     async def prune_mails(self, before: Instant, limit: int) -> int:
         async with self._turn():
             old = sorted(

@@ -143,6 +143,9 @@ class Episodes:
 
     def _set_off(self, fact: facts.AnyFact) -> None:
         """Triggers that would have opened the programme, had nothing barred the way."""
+        # Most of a long life is events that open nothing.
+        if isinstance(fact, facts.Happened) and fact.event not in self.one.enrol:
+            return
         for trigger in triggers.triggers_of(self.state, fact):
             if trigger.name not in self.one.enrol:
                 continue

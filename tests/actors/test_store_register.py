@@ -79,9 +79,18 @@ async def test_customers_are_found_by_the_beginning_of_their_address(store):
     assert len(await store.register.addressed("", 2)) == 2
 
 
+async def test_many_addresses_are_read_at_once(store):
+    many = [f"c{number}" for number in range(1_200)]
+    await store.commit(lives(*many))
+    await store.commit(Commit(addresses=[AddressRow("c2", "")]))
+    found = await store.register.emails([*many, "nobody"])
+    assert found == {one: f"{one}@shop.example" for one in many if one != "c2"}
+
+
 async def test_the_address_of_an_erased_customer_is_gone(store):
     await store.commit(lives("c1", "c2"))
     await store.commit(Commit(erase=["c1"]))
+    assert await store.register.emails(["c1", "c2"]) == {"c2": "c2@shop.example"}
     assert [one.customer_id for one in await store.register.addressed("", 9)] == ["c2"]
     assert [one.customer_id for one in await store.register.named("c", "", 9)] == ["c2"]
 
