@@ -12,6 +12,8 @@ from ecrm.moment import NEVER, CustomerId, Instant, Seq
 from proto import notices
 
 Watcher = Callable[[CustomerId, customer.Facts], None]
+# Who watches all turns of a round at once.
+Onlooker = Callable[[list[tuple[CustomerId, customer.Facts]]], None]
 Mourner = Callable[[port.QuarantineRow], None]
 
 
@@ -41,11 +43,16 @@ class Batch:
         row = port.SuppressionRow(name, effect.scope, effect.reason, now, ends)
         self.rows.suppressions.append(row)
 
-    def show(self, watchers: list[Watcher], mourners: list[Mourner]) -> None:
+    def show(
+        self, watchers: list[Watcher], onlookers: list[Onlooker], mourners: list[Mourner]
+    ) -> None:
         """Tell who watches of every turn, and who mourns of every one that failed."""
         for watcher in watchers:
             for customer_id, made in self.turns:
                 watcher(customer_id, made)
+        if self.turns:
+            for onlooker in onlookers:
+                onlooker(self.turns)
         for mourner in mourners:
             for row in self.rows.quarantine:
                 mourner(row)

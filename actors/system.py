@@ -22,7 +22,7 @@ from typing import Final
 
 import structlog
 
-from actors.batch import Batch, Mourner, Watcher, journal_row, outbox_row
+from actors.batch import Batch, Mourner, Onlooker, Watcher, journal_row, outbox_row
 from actors.broadcast import Announcer, Launch
 from actors.catalogue import Catalogue
 from actors.clock import Clock, Nudged
@@ -84,6 +84,7 @@ class System:
         self.broadcasts: Nudged | None = None
         self.listeners: list[Callable[[notices.Notice], None]] = []
         self.watchers: list[Watcher] = []
+        self.onlookers: list[Onlooker] = []
         self.mourners: list[Mourner] = []
         self.meter = Meter()
         self.failures = self.poisoned = self.fallbacks = 0
@@ -381,7 +382,7 @@ class System:
         self._nudge(batch.rows)
         for customer_id in batch.rows.erase:
             self._slots.pop(customer_id, None)
-        batch.show(self.watchers, self.mourners)
+        batch.show(self.watchers, self.onlookers, self.mourners)
 
     def _nudge(self, rows: port.Commit) -> None:
         """Tell whoever reads the new rows from when on there is something to do."""

@@ -56,32 +56,55 @@ class Tail:
         self._waiting: deque[Turned] = deque()
         self._rung = trio.Event()
         self._ended = False
-        self._second = self._spent = 0
+        self._second = self._spent = self._passed = 0
+        # Is a count due as soon as anything happens? Else its instant is waited for already.
+        self._is_still = True
+        self._is_filtered = bool(
+            request.customer or request.name or request.programme or request.outcome
+        )
         self._counted_at = trio.current_time()
 
     @property
     def counts(self) -> Plain:
         return {"turns": self.turns, "matched": self.matched, "dropped": self.dropped}
 
-    def watch(self, customer_id: CustomerId, made: customer.Facts, error: str = "") -> None:
-        """A turn was taken, or failed with an `error`."""
-        self.turns += 1
-        self._rung.set()
-        if not wants(self._request, customer_id, made):
-            return
-        self.matched += 1
-        second = int(trio.current_time())
-        if second != self._second:
-            self._second, self._spent = second, 0
-        if self._spent >= self._rate or len(self._waiting) >= WAITING:
-            self.dropped += 1
-            return
-        self._spent += 1
-        self._waiting.append((self._clock.now(), customer_id, made, error))
+    def watch(self, turns: list[tuple[CustomerId, customer.Facts]]) -> None:
+        """These turns were taken. Asked in the turn loop's task: it only looks who is wanted, and
+        puts by as many of them as may be passed on.
+        """
+        self.turns += len(turns)
+        if self._is_filtered:
+            turns = [one for one in turns if wants(self._request, *one)]
+        self.matched += len(turns)
+        at = self._clock.now()
+        for customer_id, made in turns[: self._room()]:
+            self._put_by((at, customer_id, made, ""))
+        self.dropped = self.matched - self._passed
+        if self._waiting or self._is_still:
+            self._rung.set()
 
     def mourn(self, row: port.QuarantineRow) -> None:
         """A turn failed."""
-        self.watch(row.customer_id, (), row.traceback.strip().rpartition("\n")[2])
+        self.turns += 1
+        if wants(self._request, row.customer_id, ()):
+            self.matched += 1
+            if self._room():
+                error = row.traceback.strip().rpartition("\n")[2]
+                self._put_by((self._clock.now(), row.customer_id, (), error))
+            self.dropped = self.matched - self._passed
+        self._rung.set()
+
+    def _room(self) -> int:
+        """How many more turns may be put by in this second."""
+        second = int(trio.current_time())
+        if second != self._second:
+            self._second, self._spent = second, 0
+        return max(0, min(self._rate - self._spent, WAITING - len(self._waiting)))
+
+    def _put_by(self, turn: Turned) -> None:
+        self._spent += 1
+        self._passed += 1
+        self._waiting.append(turn)
 
     def end(self) -> None:
         self._ended = True
@@ -92,7 +115,8 @@ class Tail:
         said = await self._count(0)
         due = trio.current_time() + COUNTED
         while not self._ended:
-            with trio.CancelScope(deadline=due if self.turns != said else float("inf")):
+            self._is_still = self.turns == said
+            with trio.CancelScope(deadline=float("inf") if self._is_still else due):
                 await self._rung.wait()
             if self._rung.is_set():
                 self._rung = trio.Event()
@@ -137,12 +161,12 @@ class Tails:
         self._nursery.start_soon(self._run, tail)
 
     async def _run(self, tail: Tail) -> None:
-        self._system.watchers.append(tail.watch)
+        self._system.onlookers.append(tail.watch)
         self._system.mourners.append(tail.mourn)
         try:
             await tail.run()
         finally:
-            self._system.watchers.remove(tail.watch)
+            self._system.onlookers.remove(tail.watch)
             self._system.mourners.remove(tail.mourn)
 
     def cancel(self, request: Request) -> Plain:
@@ -171,14 +195,25 @@ def wants(request: Request, customer_id: CustomerId, made: customer.Facts) -> bo
     """
     if request.customer and request.customer != customer_id:
         return False
-    if request.name and not any(
-        isinstance(fact, facts.Happened) and fact.event.casefold() == request.name.casefold()
-        for fact in made
-    ):
+    # An event is the first fact of its turn.
+    if request.name and not (made and _is_called(made[0], request.name)):
         return False
-    if request.programme and request.programme not in programmes_of(made):
+    if request.programme and not _moves(made, request.programme):
         return False
     return not request.outcome or request.outcome in outcomes_of(made)
+
+
+def _moves(made: customer.Facts, programme: str) -> bool:
+    """What `programmes_of` says, of one programme: asked of every turn there is."""
+    for fact in made:
+        name = getattr(fact, "programme", "") or getattr(fact, "key", "")
+        if isinstance(name, str) and name.partition("/")[0] == programme:
+            return True
+    return False
+
+
+def _is_called(fact: facts.AnyFact, name: str) -> bool:
+    return isinstance(fact, facts.Happened) and fact.event.casefold() == name.casefold()
 
 
 def programmes_of(made: customer.Facts) -> list[str]:

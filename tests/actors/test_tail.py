@@ -129,7 +129,7 @@ async def test_an_operator_who_reads_nothing_holds_up_nobody(autojump_clock, wor
     websocket = await tailing(world, rate=tail.FASTEST)
     for number in range(tail.WAITING + 100):
         await shop.identify(f"c{number}", email=f"c{number}@customers.example")
-    (watcher,) = [one.__self__ for one in world.service.system.watchers if is_of_a_tail(one)]
+    (watcher,) = [one.__self__ for one in world.service.system.onlookers if is_of_a_tail(one)]
     assert watcher.turns == tail.WAITING + 100
     assert len(watcher._waiting) + watcher.dropped <= watcher.turns
     assert len(watcher._waiting) <= tail.WAITING
@@ -163,15 +163,15 @@ async def test_a_turn_that_fails_is_shown_as_failed(autojump_clock, world, monke
 
 @pytest.mark.parametrize("farewell", ["cancel", "leave"])
 async def test_a_tail_that_ended_costs_nothing_any_more(autojump_clock, world, farewell):
-    before = list(world.service.system.watchers)
+    before = list(world.service.system.onlookers)
     websocket = await tailing(world)
-    assert len(world.service.system.watchers) == len(before) + 1
+    assert len(world.service.system.onlookers) == len(before) + 1
     if farewell == "cancel":
         await ended(websocket)
     else:
         await websocket.aclose()
     await world.passes(1_000)
-    assert world.service.system.watchers == before
+    assert world.service.system.onlookers == before
     assert world.service.system.mourners == []
 
 

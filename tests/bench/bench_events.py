@@ -90,7 +90,8 @@ class Batch(msgspec.Struct, tag="batch", tag_field="type"):
 async def serve_ecrm(folder):
     loaded = settings.load(Path("no-such.toml"), folder, {})
     key = settings.Key("bench", "secret", settings.hashed("secret", KEY))
-    at = msgspec.structs.replace(loaded, keys=(key,))
+    operator = settings.Key("ops", "operator", settings.hashed("operator", "ok_bench"))
+    at = msgspec.structs.replace(loaded, keys=(key, operator))
     clock = WallClock()
     async with (
         open_outside() as outside,
@@ -120,6 +121,7 @@ async def served(name, folder):
     try:
         port = int(await process.stdout.receive_some(16))
         talk = Talk(await trio.open_tcp_stream("127.0.0.1", port))
+        talk.process = process.pid
         await talk.open()
         yield talk
         await talk.stream.aclose()
@@ -135,11 +137,12 @@ class Talk:
     def __init__(self, stream):
         self.stream = stream
         self.answered = 0
+        self.process = 0
         self._left = b""
 
-    async def open(self):
+    async def open(self, path=EVENTS_PATH, key=KEY):
         lines = (
-            f"GET {EVENTS_PATH} HTTP/1.1", "Host: bench", "Upgrade: websocket",
+            f"GET {path} HTTP/1.1", "Host: bench", "Upgrade: websocket",
             "Connection: Upgrade", "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "", "",
         )  # fmt: skip
@@ -147,7 +150,7 @@ class Talk:
         while b"\r\n\r\n" not in self._left:
             self._left += await self.stream.receive_some()
         self._left = self._left.partition(b"\r\n\r\n")[2]
-        await self.stream.send_all(frame({"type": "hello", "key": KEY}))
+        await self.stream.send_all(frame({"type": "hello", "key": key}))
         [welcome] = await self.hear()
         assert welcome["type"] == "welcome", welcome
 
