@@ -246,6 +246,7 @@ class Console:
         except Unknown as unknown:
             raise Refused("unknown_mail", str(unknown)) from None
         answer: Plain = msgspec.to_builtins(found)
+        answer["over"] = list(found.over)
         answer["story"] = [{"at": at, "what": what} for at, what in found.story]
         return answer
 

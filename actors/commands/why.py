@@ -36,6 +36,7 @@ def run(options: argparse.Namespace, configured: Settings) -> int:
         return 0
     out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     answer = msgspec.to_builtins(found)
+    answer["over"] = list(found.over)
     answer["story"] = [{"at": at, "what": what} for at, what in found.story]
     terminal.show(answer, out)
     return 0
