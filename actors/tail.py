@@ -200,16 +200,44 @@ def wants(request: Request, customer_id: CustomerId, made: customer.Facts) -> bo
         return False
     if request.programme and not _moves(made, request.programme):
         return False
-    return not request.outcome or request.outcome in outcomes_of(made)
+    return not request.outcome or _came_to(made, request.outcome)
+
+
+# Where each sort of fact names its programme, or the key of a stay that begins with its name.
+_NAMED: Final = {
+    kind: "programme" if "programme" in kind.__struct_fields__ else "key"
+    for kind in get_args(facts.AnyFact)
+    if {"programme", "key"} & set(kind.__struct_fields__)
+}
 
 
 def _moves(made: customer.Facts, programme: str) -> bool:
     """What `programmes_of` says, of one programme: asked of every turn there is."""
     for fact in made:
-        name = getattr(fact, "programme", "") or getattr(fact, "key", "")
-        if isinstance(name, str) and name.partition("/")[0] == programme:
+        field = _NAMED.get(type(fact))
+        if field is not None and getattr(fact, field).partition("/")[0] == programme:
             return True
     return False
+
+
+def _came_to(made: customer.Facts, outcome: str) -> bool:
+    """What `outcomes_of` says, of one outcome: asked of every turn there is."""
+    if not made:
+        return outcome == "failed"
+    quiet = True
+    for fact in made:
+        if isinstance(fact, facts.MailRequested):
+            came = outcome == "mail"
+        elif isinstance(fact, facts.MailWithheld):
+            came = outcome in ("withheld", fact.reason)
+        elif isinstance(fact, facts.MailDeferred | facts.Left):
+            came = outcome == fact.reason
+        else:
+            continue
+        if came:
+            return True
+        quiet = False
+    return quiet and outcome == "quiet"
 
 
 def _is_called(fact: facts.AnyFact, name: str) -> bool:

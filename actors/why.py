@@ -15,7 +15,7 @@ from actors.store import port
 from ecrm import calendar, explain, facts, mail
 from ecrm.errors import EcrmError
 from ecrm.mail import MARKETING, Mail
-from ecrm.moment import Instant, Seq, format_instant
+from ecrm.moment import Instant, Seq, format_instant, parse_instant
 from ecrm.programme import MailStep, Programme
 from ecrm.triggers import SENT
 from proto import record
@@ -88,7 +88,7 @@ async def why(store: port.Store, programmes: Programmes, mail_id: str) -> Why:
         rule=_rule(programmes, wanted),
         seen=asked.seen,
         over=tuple(_gave_way(turns, asked)),
-        story=(*story, *_heard_too_late(told, asked.key, mail_id)),
+        story=tuple(sorted((*story, *_heard_too_late(told, asked.key, mail_id)), key=_instant)),
     )
 
 
@@ -186,6 +186,10 @@ def _message(opened: _Turn) -> str:
     assert isinstance(said, dict)
     # A message that never was on a wire is kept by the names of its fields.
     return str(said.get("messageId") or said.get("message_id") or "")
+
+
+def _instant(told: tuple[str, str]) -> Instant:
+    return parse_instant(told[0])
 
 
 def _local(wanted: Mail) -> str:

@@ -309,7 +309,7 @@ def _wrong_with_losers(rules, life: Life, one, fact, found: why.Why) -> Iterator
 
 def _wrong_with_story(life: Life, one, fact, began: Instant, found: why.Why) -> Iterator[str]:
     """It begins with the stay, has each delay and the decision, and ends with what became of it."""
-    instants = [at for at, _ in found.story]
+    instants = [moment.parse_instant(at) for at, _ in found.story]
     if instants != sorted(instants):
         yield "the story is not in order"
     if not found.story[0][1].startswith(f"entered {fact.key} because of"):

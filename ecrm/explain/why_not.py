@@ -91,7 +91,7 @@ class _Search:
         live = self._live()
         last = self.told.told[-1] if self.told.told else None
         # A mail of this very stay that was due says more than the next one that is not.
-        if last is not None and (live is None or _is_nearer(last.answer, live)):
+        if last is not None and (live is None or self._is_nearer(last.answer, live)):
             return self._past(replace(blank, answer=last.answer), last)
         if live is not None:
             return self._future(replace(blank, answer=live))
@@ -127,6 +127,13 @@ class _Search:
         put_off = self.told.deferred.get(key)
         reason, detail = ("", "") if put_off is None else (put_off.fact.reason, put_off.fact.detail)
         return replace(waits, outcome="deferred", reason=reason, detail=detail)
+
+    def _is_nearer(self, last: Answer, live: Answer) -> bool:
+        """Was a mail of this very stay decided on, and none put off since?"""
+        since = live.at or 0
+        if live.outcome == "deferred" and live.key in self.told.deferred:
+            since = self.told.deferred[live.key].at
+        return last.key == live.key and last.outcome in _DUE and (last.at or 0) >= since
 
     def _outside(self) -> Answer:
         """Nothing was heard that opens the programme."""
@@ -269,10 +276,6 @@ class _Search:
             refs=episode.refs,
             mails=mails,
         )
-
-
-def _is_nearer(last: Answer, live: Answer) -> bool:
-    return last.key == live.key and last.outcome in _DUE and (last.at or 0) >= (live.at or 0)
 
 
 def _located(change: Change, said: Forecast) -> Change:

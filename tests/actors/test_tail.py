@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 import pytest
 import trio
 
 from actors import tail
 from actors.asked import Request
+from ecrm import programmes
 from ecrm.moment import HOUR
+from tests.fortunes import lived
 from tests.worlds import open_world
 
 
@@ -252,3 +256,24 @@ async def test_an_event_that_cannot_be_is_refused_with_the_reason(
     assert answer["ok"] is False
     assert said in answer["error"]["reason"]
     assert (await world.ask("operations"))["result"]["operations"] == []
+
+
+def test_a_filter_wants_the_turns_that_are_shown_so():
+    names, outcomes = Counter(), Counter()
+    for number in range(3):
+        life, made = lived(number), []
+        for fact in life.facts:
+            if hasattr(fact, "at") and made:
+                for one in programmes.ALL:
+                    wanted = tail.wants(Request(1, "tail", programme=one.name), "c1", tuple(made))
+                    assert wanted == (one.name in tail.programmes_of(made))
+                    names[wanted] += 1
+                for outcome in (*tail.OUTCOMES, *tail.REASONS):
+                    wanted = tail.wants(Request(1, "tail", outcome=outcome), "c1", tuple(made))
+                    assert wanted == (outcome in tail.outcomes_of(made))
+                    outcomes[outcome] += wanted
+                made = []
+            made.append(fact)
+    assert names[True] > 10
+    assert outcomes["mail"] > 3
+    assert outcomes["quiet"] > 3
