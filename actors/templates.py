@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache, partial
 from gettext import c2py
 from pathlib import Path
+from typing import Final
 
 import jinja2
 import msgspec
@@ -44,6 +45,8 @@ from ecrm.moment import Instant
 from ecrm.shop import Shop
 
 SOURCE_LANGUAGE = "en"
+# What comes with the service, for a shop that has none of its own.
+ROOT: Final = Path(__file__).parent.parent / "templates"
 _HEAD = re.compile(
     r"Subject: (?P<subject>[^\n]+)\nPreheader: (?P<preheader>[^\n]+)\n\n(?P<text>.+)", re.DOTALL
 )

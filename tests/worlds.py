@@ -336,7 +336,7 @@ async def open_world(
                 clock,
                 outside,
                 LINK_KEY,
-                read_templates(service.TEMPLATES, configured.shop),
+                read_templates(templates.ROOT, configured.shop),
             ) as running,
         ):
             yield World(running, clock, nursery)
