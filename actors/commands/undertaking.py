@@ -15,7 +15,7 @@ def undertake(options: argparse.Namespace, environment: Mapping[str, str], *, qu
     """Do what was asked for. Returns the exit status."""
     status: int = getattr(options, "failed", 1)
     try:
-        logs.configure(environment, json=options.json, quiet=quiet)
+        logs.configure(environment, json=options.json, quiet=quiet, out=sys.stderr)
         configured = settings.load(_config(options.config), options.data, environment)
         status = options.run(options, configured)
     except* EcrmError as errors:
