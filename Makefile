@@ -7,6 +7,10 @@ STAMP := $(VENV)/.installed
 # so memory is as good a disk for them as any, where there are two gigabytes of it to spare.
 SPARE := $(shell df -k --output=avail /dev/shm 2>/dev/null | tail -1)
 TESTS := $(if $(shell [ "$(SPARE)" -gt 2000000 ] 2>/dev/null && echo yes),PYTEST_DEBUG_TEMPROOT=/dev/shm)
+# Where Python may not keep what it compiled, each worker and each process of a test compiles all of it.
+TESTS += PYTHONDONTWRITEBYTECODE=
+# Two cores are busy with three: there is always one that waits for a browser or a process it started.
+WORKERS := 3
 
 .PHONY: setup run test check format lock clean
 
@@ -21,9 +25,9 @@ $(STAMP): requirements.txt
 run: setup  ## start the service with a shop to try it out: http://127.0.0.1:8080/demo/
 	$(BIN)/python run.py serve --demo
 
-test: setup  ## everything, on two workers; a browser and a mail server are installed where they may be
+test: setup  ## everything, the longest first; a browser and a mail server are installed where they may be
 	$(BIN)/python -m tests.install_peers
-	$(TESTS) $(BIN)/python -m pytest -n 2 --dist loadscope
+	$(TESTS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 check: setup  ## style, types, architecture
 	$(BIN)/ruff check .

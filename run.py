@@ -22,72 +22,40 @@ to try again), 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
-from actors import logs, settings
-from actors.commands import (
-    bounce,
-    bring,
-    check,
-    clean,
-    console,
-    forecast,
-    keys,
-    preview,
-    replay,
-    serve,
-    why,
-    why_not,
-)
-from ecrm.errors import EcrmError, Misconfigured
-
-COMMANDS: Final[tuple[ModuleType, ...]] = (
-    serve,
-    check,
-    preview,
-    bring,
-    replay,
-    why,
-    why_not,
-    forecast,
-    clean,
-    bounce,
-    keys,
-    console,
-)
+# Each is a file of its name in actors/commands. Only the one that is asked for is read: `why` need
+# not wait for what `serve` and `console` stand on.
+COMMANDS: Final[dict[str, str]] = {
+    "serve": "run the service",
+    "check": "check settings and templates",
+    "preview": "all mails on one page",
+    "import": "bring in what a shop has already",
+    "replay": "play a shop's invoices",
+    "why": "why a mail went",
+    "why-not": "why a mail did not go",
+    "forecast": "a customer's next mails",
+    "clean": "clean the list of addresses",
+    "bounce": "take in a message that came back, from stdin",
+    "keys": "make, list and revoke keys",
+    "console": "ask the running service",
+}
 
 
 def main() -> int:
-    options = _parser().parse_args()
-    status: int = getattr(options, "failed", 1)
-    try:
-        logs.configure(os.environ, json=options.json, quiet=options.run is not serve.run)
-        configured = settings.load(_config(options.config), options.data, os.environ)
-        status = options.run(options, configured)
-    except* EcrmError as errors:
-        print(f"ecrm: {_first(errors)}", file=sys.stderr)
-    return status
+    asked = next((word for word in sys.argv[1:] if word in COMMANDS), "")
+    options = _parser(asked).parse_args()
+    from actors.commands import undertaking  # noqa: PLC0415 - who asks for help needs none of it
+
+    return undertaking.undertake(options, os.environ, quiet=asked != "serve")
 
 
-def _config(named: Path | None) -> Path:
-    """A file that was named must be there; without one, `ecrm.toml` counts where it is."""
-    if named is not None and not named.exists():
-        raise Misconfigured(f"there is no {named}: name another --config, or leave it out")
-    return named or Path("ecrm.toml")
-
-
-def _first(errors: BaseExceptionGroup[EcrmError]) -> BaseException:
-    found: BaseException = errors
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: str) -> argparse.ArgumentParser:
+    """Of the other commands it knows the name and what they are for."""
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--config", type=Path, help="the settings file; ecrm.toml where there is one"
@@ -98,8 +66,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="run.py", description="ecrm writes to a shop's customers at the right moment."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands, shared)
+    for word, purpose in COMMANDS.items():
+        if word == asked:
+            file = "bring" if word == "import" else word.replace("-", "_")
+            importlib.import_module(f"actors.commands.{file}").add(commands, shared)
+        else:
+            commands.add_parser(word, help=purpose)
     return parser
 
 

@@ -15,13 +15,14 @@ from collections.abc import Collection, Iterator
 from functools import lru_cache
 from html import unescape
 from html.parser import HTMLParser
+from typing import Final
 
 import jinja2
 import msgspec
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
-from actors import samples
+from actors import compiled, samples
 from actors.compose import Composer, Message
 from actors.templates import SOURCE_LANGUAGE, Catalogue, Source, Templates
 from actors.variables import undefined
@@ -145,9 +146,13 @@ class _Trace(msgspec.Struct, frozen=True):
         return self.places[line - 1] if len(self.places) >= line > 0 else f"mail/{self.file}"
 
 
+# What is read with marks is not what is read without.
+_READ: Final = compiled.Compiled()
+
+
 @lru_cache(maxsize=16)  # reading the parts takes longer than using them
 def _marking(press: jinja2.Environment) -> jinja2.Environment:
-    return press.overlay(extensions=[_Marks])
+    return press.overlay(extensions=[_Marks], bytecode_cache=_READ)
 
 
 def _traced(templates: Templates, file: str, language: str) -> _Trace:

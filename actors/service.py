@@ -13,7 +13,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -59,8 +58,6 @@ from ecrm.moment import Instant
 from ecrm.rules import Rules
 
 log = structlog.get_logger()
-
-TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 
 # How long a stop may take before what is still running is cut off; nothing is lost by it.
 GRACE: Final = 20.0
@@ -150,7 +147,7 @@ class Service:
         fetch = fetcher(settings.doors, outside)
         self.web = Site(
             desk,
-            Look(TEMPLATES, settings.shop),
+            Look(templates.ROOT, settings.shop),
             self.system,
             proxies,
             self.door,
@@ -158,7 +155,7 @@ class Service:
             self.figures,
             settings.web.metrics_from,
             console=House(
-                TEMPLATES,
+                templates.ROOT,
                 self.console,
                 settings,
                 _awake,
@@ -206,7 +203,7 @@ async def running(
     """
     signing = await _link_keys(store, settings, link_key)
     if read is None:
-        read = templates.Templates(TEMPLATES, settings.shop)
+        read = templates.Templates(templates.ROOT, settings.shop)
     async with open_transport(settings, outside, clock) as transport:
         service = Service(settings, store, clock, signing, read, transport, outside)
         await service.catalogue.load(store)

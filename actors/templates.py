@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache, partial
 from gettext import c2py
 from pathlib import Path
+from typing import Final
 
 import jinja2
 import msgspec
@@ -27,6 +28,7 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import escape
 from mjml import mjml2html
 
+from actors import compiled
 from actors.formats import Formats
 from ecrm import errors, matters, shop
 from ecrm.delivery import quoted
@@ -44,6 +46,8 @@ from ecrm.moment import Instant
 from ecrm.shop import Shop
 
 SOURCE_LANGUAGE = "en"
+# What comes with the service, for a shop that has none of its own.
+ROOT: Final = Path(__file__).parent.parent / "templates"
 _HEAD = re.compile(
     r"Subject: (?P<subject>[^\n]+)\nPreheader: (?P<preheader>[^\n]+)\n\n(?P<text>.+)", re.DOTALL
 )
@@ -59,6 +63,8 @@ _ABSENT = object()
 _SPELT = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 _HERE = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 _HOLES = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})")
+# All presses read a file alike.
+_READ: Final = compiled.Compiled()
 
 
 class Catalogue:
@@ -158,6 +164,7 @@ class Templates:
             for file in self.folder.glob("*/*.mjml")
             if file.parent.name != "parts"
         )
+        self._sources: dict[tuple[str, str], Source] = {}
         self._compiled: dict[tuple[str, str], Compiled] = {}
 
     def language_of(self, *wanted: str) -> str:
@@ -176,7 +183,13 @@ class Templates:
         return found
 
     def source(self, name: str, language: str) -> Source:
-        """Raises errors.Misconfigured, naming the file."""
+        """Put together on first use. Raises errors.Misconfigured, naming the file."""
+        found = self._sources.get((name, language))
+        if found is None:
+            found = self._sources[name, language] = self._put_together(name, language)
+        return found
+
+    def _put_together(self, name: str, language: str) -> Source:
         head = _HEAD.fullmatch(self._first_read(f"{name}.txt", language, {}))
         if head is None:
             why = "begins with Subject:, Preheader:, an empty line and the text"
@@ -306,6 +319,7 @@ def _press(folder: Path, catalogue: Catalogue) -> jinja2.Environment:
         comment_start_string="[#",
         comment_end_string="#]",
         loader=jinja2.FileSystemLoader(folder),
+        bytecode_cache=_READ,
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.i18n"],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Union, get_args, get_origin
 
 import jinja2
@@ -86,7 +87,7 @@ class _Walk:
         if not isinstance(owner, type):
             return UNKNOWN
         if issubclass(owner, msgspec.Struct):
-            fields = {field.name: field.type for field in msgspec.structs.fields(owner)}
+            fields = _fields(owner)
             if node.attr in fields:
                 return fields[node.attr]
         elif owner is not Links or node.attr in _LINKS:
@@ -122,6 +123,11 @@ _LINKS = frozenset(
         *(name for name in vars(Links) if not name.startswith("_") and name != "token"),
     )
 )
+
+
+@cache
+def _fields(owner: type[msgspec.Struct]) -> dict[str, Kind]:
+    return {field.name: field.type for field in msgspec.structs.fields(owner)}
 
 
 def _names(target: nodes.Node) -> Iterator[str]:

@@ -1,8 +1,36 @@
-"""What all tests share: the log keeps to what is worth a look when a test fails."""
+"""What all tests share: the log keeps to what is worth a look when a test fails, and what takes long
+comes first, so that no worker is left with it while the others have nothing to do.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import structlog
+
+HERE = Path(__file__).parent
+# Folders and modules of tests that take a quarter of a minute and more.
+LONG = (
+    "web/browser",
+    "crash",
+    "test_command_line.py",
+    "stories/test_imported.py",
+    "stories/test_replay.py",
+    "stories/test_a_year.py",
+    "post",
+    "stories/test_tiers.py",
+    "stories/test_editions.py",
+    "actors/test_templates.py",
+    "actors/test_sender.py",
+    "ecrm/test_why_not.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """With `--no-loadscope-reorder`, workers take the modules in this order."""
+    items.sort(key=lambda item: not any(item.path.is_relative_to(HERE / name) for name in LONG))
 
 
 def _worth_a_look(_logger, name, event):

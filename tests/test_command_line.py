@@ -283,6 +283,24 @@ def test_wrong_usage_is_2_and_says_what_can_be_used(main, words):
     assert any(hint in "\n".join(said) for hint in known)
 
 
+@pytest.mark.parametrize("word", run.COMMANDS)
+def test_every_command_says_what_it_takes(main, word):
+    status, out, said = main(word, "--help")
+    assert (status, said) == (0, [])
+    assert out.startswith(f"usage: run.py {word} ")
+
+
+def test_help_names_every_command_and_waits_for_none_of_them():
+    asked = "import run, sys\ntry: run.main()\nfinally: print(*sys.modules, sep='\\n')"
+    words = [sys.executable, "-c", asked, "--help"]
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=ROOT
+    )
+    says, read = done.stdout.split("show this help message and exit\n")
+    assert all(f"    {word} " in says for word in run.COMMANDS)
+    assert not {"actors", "ecrm", "trio", "msgspec"} & set(read.split())
+
+
 def test_a_console_without_a_key_says_where_one_comes_from(main):
     status, out, said = main("console", "-c", "status")
     assert (status, out, len(said)) == (1, "", 1)

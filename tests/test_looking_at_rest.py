@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 import run
-from actors.commands import opening
+from actors.commands import resting
 from tests.worlds import instant, open_world
 
 
@@ -36,7 +36,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def main(monkeypatch, capsys, data):
-    monkeypatch.setattr(opening, "wall_now", lambda: instant("2026-03-02 10:30"))
+    monkeypatch.setattr(resting, "wall_now", lambda: instant("2026-03-02 10:30"))
 
     def main(*words):
         argv = ["run.py", *map(str, words), "--data", str(data)]

@@ -51,6 +51,23 @@ class Mail(NamedTuple):
     at: str
 
 
+class _Letter(NamedTuple):
+    """A mail of the Maildir, and what it is found by: to read a header is to parse it."""
+
+    order: tuple[str, str, str]
+    kind: str
+    customer: str
+    whole: EmailMessage
+
+    @classmethod
+    def of(cls, whole: EmailMessage) -> _Letter:
+        at, kind, mail_id, customer = (
+            str(whole[name])
+            for name in ("X-Ecrm-At", "X-Ecrm-Kind", "Message-ID", "X-Ecrm-Customer")
+        )
+        return cls((at, kind, mail_id), kind, customer, whole)
+
+
 class Unsent(NamedTuple):
     """A mail that was not sent: its kind, step and the one recorded reason."""
 
@@ -86,6 +103,7 @@ class World:
         self.clock = clock
         self._nursery = nursery
         self._numbers = count(1)
+        self._letters: dict[str, _Letter] = {}
 
     async def shop(self, key: str = SECRET) -> Shop:
         """A shop's back end, connected."""
@@ -136,22 +154,28 @@ class World:
 
     def letters(self) -> list[EmailMessage]:
         """All mails in the Maildir, parsed, in the order of their decisions."""
-        folder = self.service.settings.maildir / "new"
-        parsed = [parse(file.read_bytes()) for file in sorted(folder.iterdir())]
-        names = ("X-Ecrm-At", "X-Ecrm-Kind", "Message-ID")
-        return sorted(parsed, key=lambda letter: [str(letter[name]) for name in names])
+        return [letter.whole for letter in self._read()]
+
+    def _read(self) -> list[_Letter]:
+        """A Maildir's file never changes: each is parsed when it is first seen."""
+        files = {file.name: file for file in (self.service.settings.maildir / "new").iterdir()}
+        self._letters = {
+            name: self._letters.get(name) or _Letter.of(parse(file.read_bytes()))
+            for name, file in sorted(files.items())
+        }
+        return sorted(self._letters.values(), key=lambda letter: letter.order)
 
     def mails(self, customer: str | None = None) -> list[Mail]:
         """What was sent, of one customer or of all."""
         return [
             Mail(
-                letter["X-Ecrm-Kind"],
-                letter["X-Ecrm-Programme"],
-                letter["To"].addresses[0].addr_spec,
-                local(moment.parse_instant(letter["X-Ecrm-At"])),
+                letter.kind,
+                letter.whole["X-Ecrm-Programme"],
+                letter.whole["To"].addresses[0].addr_spec,
+                local(moment.parse_instant(letter.whole["X-Ecrm-At"])),
             )
-            for letter in self.letters()
-            if customer in (None, letter["X-Ecrm-Customer"])
+            for letter in self._read()
+            if customer in (None, letter.customer)
         ]
 
     def kinds(self, customer: str | None = None, *of: str) -> list[tuple[str, str]]:
@@ -161,19 +185,15 @@ class World:
 
     def letter(self, kind: str) -> EmailMessage:
         """The one mail of that kind."""
-        (found,) = [letter for letter in self.letters() if letter["X-Ecrm-Kind"] == kind]
+        (found,) = [letter.whole for letter in self._read() if letter.kind == kind]
         return found
 
     async def sees(
         self, customer: str, kind: str, deed: str = "opened", *, human: bool = True
     ) -> None:
         """A recipient opens the last mail of that kind, or clicks in it."""
-        of = [
-            x
-            for x in self.letters()
-            if (x["X-Ecrm-Kind"], x["X-Ecrm-Customer"]) == (kind, customer)
-        ]
-        mail_id = str(of[-1]["Message-ID"]).strip("<>").partition("@")[0]
+        of = [x for x in self._read() if (x.kind, x.customer) == (kind, customer)]
+        mail_id = str(of[-1].whole["Message-ID"]).strip("<>").partition("@")[0]
         seen = messages.Seen(mail_id.rpartition(".")[0] or mail_id, deed, human)
         await self.service.system.intake.relay([(CustomerId(customer), seen)])
         await self.clock.settled()
@@ -336,7 +356,7 @@ async def open_world(
                 clock,
                 outside,
                 LINK_KEY,
-                read_templates(service.TEMPLATES, configured.shop),
+                read_templates(templates.ROOT, configured.shop),
             ) as running,
         ):
             yield World(running, clock, nursery)

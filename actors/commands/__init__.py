@@ -1,7 +1,7 @@
 """The commands of `run.py`, a file each: `add` declares its words, `run` does it.
 
-`opening` is what several of them open: a service, a store at rest, a bar of progress; `showing` how
-they answer.
+`undertaking` is how each begins; `opening` and `resting` are what several open, a service
+or the store of one at rest; `showing` is how they answer.
 """
 
 from __future__ import annotations

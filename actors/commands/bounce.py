@@ -28,9 +28,7 @@ RECIPIENTS: Final = ("ORIGINAL_RECIPIENT", "RECIPIENT")
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    bounce = commands.add_parser(
-        "bounce", parents=[shared], help="take in a message that came back, from stdin"
-    )
+    bounce = commands.add_parser("bounce", parents=[shared])
     bounce.add_argument(
         "--to",
         help="where it was sent; otherwise ORIGINAL_RECIPIENT, RECIPIENT, or what the message says",

@@ -12,13 +12,13 @@ import trio
 from actors import imports, stocking, tables
 from actors.client import connect
 from actors.commands import Words, past
-from actors.commands.opening import at_rest, bar, wall_now
+from actors.commands.resting import at_rest, bar, wall_now
 from actors.gateway import EVENTS_PATH
 from actors.settings import Settings
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    bring = commands.add_parser("import", help="bring in what a shop has already")
+    bring = commands.add_parser("import")
     brought = bring.add_subparsers(required=True, metavar="WHAT")
     goods = brought.add_parser("products", parents=[shared], help="the catalogue")
     columns = "the header names properties of Product Upserted; lists between |"

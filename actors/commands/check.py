@@ -7,22 +7,21 @@ import sys
 
 import msgspec
 
-from actors import proof, service
+from actors import proof, templates
 from actors.commands import Words
 from actors.settings import Settings
-from actors.templates import Templates
 from ecrm import programme, programmes
 from ecrm.rules import Rules
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    check = commands.add_parser("check", parents=[shared], help="check settings and templates")
+    check = commands.add_parser("check", parents=[shared])
     check.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, configured: Settings) -> int:
     Rules(configured.shop, configured.limits, configured.programmes, configured.thresholds)
-    known = Templates(service.TEMPLATES, configured.shop)
+    known = templates.Templates(templates.ROOT, configured.shop)
     # A switched-off programme keeps its templates: it may come back with one word.
     used = [name for one in programmes.ALL for name in programme.templates_of(one)]
     if sys.stderr.isatty():

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from actors import cleaning
 from actors.commands import Words
-from actors.commands.opening import at_rest, there_is, wall_now
+from actors.commands.resting import at_rest, there_is, wall_now
 from actors.settings import Settings
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    clean = commands.add_parser("clean", parents=[shared], help="clean the list of addresses")
+    clean = commands.add_parser("clean", parents=[shared])
     clean.add_argument(
         "--rehearse", action="store_true", required=True, help="say who would go; change nothing"
     )

@@ -19,7 +19,7 @@ from ecrm.errors import Misconfigured
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    ask = commands.add_parser("console", parents=[shared], help="ask the running service")
+    ask = commands.add_parser("console", parents=[shared])
     ask.add_argument("-c", dest="command", help=f"one command, and out; {terminal.USAGE}")
     ask.add_argument(
         "--key", help="the operator key; otherwise ECRM_OPERATOR_KEY, or a prompt that hides it"

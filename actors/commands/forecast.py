@@ -11,14 +11,14 @@ import trio
 from actors import terminal
 from actors.asked import Plain, Request
 from actors.commands import Words
-from actors.commands.opening import insight_at_rest, there_is
+from actors.commands.resting import insight_at_rest, there_is
 from actors.commands.showing import shown
 from actors.settings import Settings
 from ecrm.forecast import DAYS
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    ahead = commands.add_parser("forecast", parents=[shared], help="a customer's next mails")
+    ahead = commands.add_parser("forecast", parents=[shared])
     ahead.add_argument("customer", help="the customer's id")
     ahead.add_argument("--days", type=int, default=DAYS, help=f"how far; {DAYS} without")
     ahead.add_argument(

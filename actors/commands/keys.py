@@ -14,7 +14,7 @@ from actors import call, keys, terminal
 from actors.asked import Plain, Request
 from actors.clock import WallClock
 from actors.commands import Words
-from actors.commands.opening import at_rest, there_is
+from actors.commands.resting import at_rest, there_is
 from actors.keys import Keyring
 from actors.locksmith import Locksmith
 from actors.settings import Settings
@@ -22,7 +22,7 @@ from ecrm.errors import Misconfigured, StoreInUse
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    words = commands.add_parser("keys", help="make, list and revoke keys")
+    words = commands.add_parser("keys")
     asked = argparse.ArgumentParser(add_help=False)
     asked.add_argument("--key", help="the operator key, where the service runs; ECRM_OPERATOR_KEY")
     deeds = words.add_subparsers(required=True, metavar="WHAT")

@@ -18,7 +18,7 @@ import trio
 
 from actors import columns, past, past_orders, remembering, tables
 from actors.commands import Words
-from actors.commands.opening import at_rest, bar, instant_in, wall_now
+from actors.commands.resting import at_rest, bar, instant_in, wall_now
 from actors.past import Found, Limits
 from actors.settings import Settings
 from ecrm import calendar

@@ -18,7 +18,8 @@ from rich.table import Table
 from actors import replay, retail, settings
 from actors.clock import WarpClock
 from actors.commands import Words
-from actors.commands.opening import instant_in, listen, open_service
+from actors.commands.opening import listen, open_service
+from actors.commands.resting import instant_in
 from actors.settings import Settings
 from ecrm.errors import Misconfigured
 from ecrm.moment import Instant, format_instant
@@ -29,7 +30,7 @@ REPLAY_KEY: Final = "sk_replay"
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    play = commands.add_parser("replay", parents=[shared], help="play a shop's invoices")
+    play = commands.add_parser("replay", parents=[shared])
     play.add_argument("file", type=Path, help="a CSV of invoices, .csv or .csv.gz")
     play.add_argument(
         "--from",

@@ -17,7 +17,8 @@ from rich.console import Console
 from actors import keys, lmtp, settings
 from actors.clock import Clock, WallClock, WarpClock
 from actors.commands import Words
-from actors.commands.opening import listen, open_service, wall_now
+from actors.commands.opening import listen, open_service
+from actors.commands.resting import wall_now
 from actors.service import Service
 from actors.settings import Settings
 from actors.web import server
@@ -30,7 +31,7 @@ SWITCH: Final = 0.0001
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    serve = commands.add_parser("serve", parents=[shared], help="run the service")
+    serve = commands.add_parser("serve", parents=[shared])
     serve.add_argument("--warp", action="store_true", help="a clock that can be pushed forward")
     serve.add_argument(
         "--demo", action="store_true", help="a shop to try it out, under /demo/, and --warp"

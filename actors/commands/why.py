@@ -11,13 +11,13 @@ from rich.console import Console
 
 from actors import terminal, why
 from actors.commands import Words
-from actors.commands.opening import at_rest, there_is
+from actors.commands.resting import at_rest, there_is
 from actors.settings import Settings
 from ecrm.rules import Rules
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    cause = commands.add_parser("why", parents=[shared], help="why a mail went")
+    cause = commands.add_parser("why", parents=[shared])
     cause.add_argument("mail", help="its id: in `queue`, in each Message-ID, in each file's name")
     cause.set_defaults(run=run)
 

@@ -8,14 +8,14 @@ import trio
 
 from actors.asked import Plain, Request
 from actors.commands import Words
-from actors.commands.opening import insight_at_rest, there_is
+from actors.commands.resting import insight_at_rest, there_is
 from actors.commands.showing import shown
 from actors.settings import Settings
 from ecrm.explain import words
 
 
 def add(commands: Words, shared: argparse.ArgumentParser) -> None:
-    cause = commands.add_parser("why-not", parents=[shared], help="why a mail did not go")
+    cause = commands.add_parser("why-not", parents=[shared])
     cause.add_argument("customer", help="the customer's id")
     cause.add_argument("programme", help="the programme whose mail is missed: cart, review")
     cause.add_argument("--at", default="", help="as it was then: 2026-12-31T18:00, or with Z")

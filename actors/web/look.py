@@ -17,7 +17,7 @@ import msgspec
 from babel import Locale
 from quart import Response
 
-from actors import formats
+from actors import compiled, formats
 from actors.templates import SOURCE_LANGUAGE, Catalogue
 from ecrm.shop import Shop, brand
 
@@ -26,6 +26,9 @@ TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".png": "image/png",
 }
+
+# All languages read a page alike.
+_READ: Final = compiled.Compiled()
 
 
 class Look:
@@ -88,6 +91,7 @@ class Look:
     def _filler(self, catalogue: Catalogue) -> jinja2.Environment:
         filler = jinja2.Environment(
             loader=jinja2.FileSystemLoader(self.folder),
+            bytecode_cache=_READ,
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             extensions=["jinja2.ext.i18n"],

@@ -5,7 +5,10 @@ Other blueprints are added to the list here; the demo shop opens where it is wan
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from quart import request
+from quart_trio import QuartTrio
 
 from actors import limits
 from actors.door import Door
@@ -43,11 +46,30 @@ class Site:
         console: House,
     ) -> None:
         self.desk = desk
+        self._look = look
+        self._system = system
         self._door = door
         self._proxies = proxies
+        self._hooks = hooks
+        self._figures = figures
+        self._near = near
+        self._console = console
         self.judge = Judge(desk, system.intake)
-        tracks = Tracks(desk, self.judge, proxies)
-        self.app = app.make(
+
+    @cached_property
+    def app(self) -> QuartTrio:
+        """Made when it is first wanted: a replay serves no pages, and routes take long to make."""
+        desk, look, figures = self.desk, self._look, self._figures
+        tracks = Tracks(desk, self.judge, self._proxies)
+        api = Api(
+            self._system,
+            desk.clock,
+            self._admit,
+            refusals=figures.refusals,
+            prove=self._door.keyring.proves,
+            allow=self._allow,
+        )
+        return app.make(
             look,
             [
                 tracks.blueprint(),
@@ -55,17 +77,10 @@ class Site:
                 Preferences(desk, look).blueprint(),
                 Mine(desk, look).blueprint(),
                 Answers(desk, look, tracks).blueprint(),
-                Api(
-                    system,
-                    desk.clock,
-                    self._admit,
-                    refusals=figures.refusals,
-                    prove=door.keyring.proves,
-                    allow=self._allow,
-                ).blueprint(),
-                hooks.blueprint(),
-                Vitals(figures, proxies, near, self._admit).blueprint(),
-                console.blueprint(door, self._address),
+                api.blueprint(),
+                self._hooks.blueprint(),
+                Vitals(figures, self._proxies, self._near, self._admit).blueprint(),
+                self._console.blueprint(self._door, self._address),
             ],
         )
 

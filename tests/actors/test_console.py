@@ -14,7 +14,7 @@ import trio
 import trio_websocket
 from rich.console import Console
 
-from actors import call, gateway, service, settings, terminal
+from actors import call, gateway, service, settings, templates, terminal
 from actors.client import connect
 from actors.clock import WarpClock
 from actors.outside import open_outside
@@ -250,7 +250,7 @@ async def warped(folder):
     configured = settings_in(folder)
     clock = WarpClock(instant("2026-03-02 10:00"), rate=0)
     store = MemoryStore(clock.now)
-    read = read_templates(service.TEMPLATES, configured.shop)
+    read = read_templates(templates.ROOT, configured.shop)
     async with (
         open_outside() as outside,
         service.running(configured, store, clock, outside, LINK_KEY, read) as running,

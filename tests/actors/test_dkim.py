@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import samples, service, signing
+from actors import samples, signing
 from actors.compose import Composer
-from actors.templates import Templates
+from actors.templates import ROOT, Templates
 from ecrm.delivery.dkim import relaxed_body, signed
 from ecrm.errors import Misconfigured
 from ecrm.links import LinkKey, LinkKeys
@@ -52,7 +52,7 @@ def is_valid(message: bytes, key) -> bool:
 
 @pytest.fixture(scope="module")
 def composer():
-    templates = Templates(service.TEMPLATES, samples.SHOP)
+    templates = Templates(ROOT, samples.SHOP)
     keys = LinkKeys(LinkKey(1, b"k" * 32))
     return Composer(templates, samples.SHOP, samples.SETTINGS, keys)
 

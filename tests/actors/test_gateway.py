@@ -17,7 +17,7 @@ import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from actors import gateway, service
+from actors import gateway, service, templates
 from actors.clock import WallClock
 from actors.outside import open_outside
 from actors.store.memory import MemoryStore
@@ -142,7 +142,7 @@ class Served:
 async def serving(folder, **changes):
     """The service on a port of its own; leaving stops it as a SIGTERM does."""
     configured = settings_in(folder, **changes)
-    read = read_templates(service.TEMPLATES, configured.shop)
+    read = read_templates(templates.ROOT, configured.shop)
     clock = WallClock()
     store = StuckStore(clock.now)
     async with trio.open_nursery() as connections:

@@ -22,7 +22,7 @@ import trio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from actors import samples, service, signing
+from actors import samples, signing, templates
 from actors.batch import outbox_row
 from actors.clock import WarpClock
 from actors.compose import Composer
@@ -78,7 +78,7 @@ def signers():
 
 def composer(*of, shop=samples.SHOP, **changes):
     """The shop's own, which signs with `of`; with changed settings of its mails."""
-    read = read_templates(service.TEMPLATES, shop)
+    read = read_templates(templates.ROOT, shop)
     keys = LinkKeys(LinkKey(1, b"k" * 32))
     sent = msgspec.structs.replace(samples.SETTINGS, **changes)
     return Composer(read, shop, sent, keys, of, "b@bounces.boutique.example")

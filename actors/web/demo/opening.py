@@ -15,9 +15,9 @@ from msgspec.structs import asdict, replace
 from quart import Blueprint, Response, redirect
 from werkzeug.exceptions import NotFound
 
-from actors import keys
+from actors import keys, templates
 from actors.clock import WarpClock
-from actors.service import TEMPLATES, Service
+from actors.service import Service
 from actors.settings import Key, Settings, ShopSection
 from actors.web.demo.backend import Backend
 from actors.web.demo.checkout import Checkout
@@ -99,7 +99,7 @@ async def open_shop(running: Service, clock: WarpClock, gateway: int) -> None:
     shelf = Shelf(front, shop.currency)
     backend = Backend(running.system, clock, shelf, lambda who: user_hash(secret, who))
     await backend.stock()
-    look = Look(TEMPLATES, shop, "demo", "demo")
+    look = Look(templates.ROOT, shop, "demo", "demo")
     floor = Floor(backend, Sessions(), look, key, gateway)
     composer = running.web.desk.composer
     panel = Panel(backend, composer, running.system.rules)
@@ -108,7 +108,7 @@ async def open_shop(running: Service, clock: WarpClock, gateway: int) -> None:
     Counter(floor).add_to(pages)
     Checkout(floor).add_to(pages)
     Machine(floor, panel, composer, clock, shop.timezone).add_to(pages)
-    _Files(TEMPLATES / "web" / "demo").add_to(pages)
+    _Files(templates.ROOT / "web" / "demo").add_to(pages)
 
     async def secured(response: Response) -> Response:
         return floor.secured(response)
