@@ -19,7 +19,7 @@ import trio
 
 from actors import settings, why
 from actors.asked import Refused, Request
-from actors.commands.opening import insight_at_rest
+from actors.commands.resting import insight_at_rest
 from ecrm import admission, apply, calendar, condition, facts, moment, pressure, readings, triggers
 from ecrm.mail import MARKETING
 from ecrm.moment import CustomerId, Instant

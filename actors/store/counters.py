@@ -23,17 +23,21 @@ class Numbers:
         self,
         turn: Callable[[], AbstractAsyncContextManager[None]],
         journal: Mapping[CustomerId, Sequence[JournalRow]],
-        since: Instant,
+        now: Callable[[], Instant],
     ) -> None:
         self._turn = turn
         self._journal = journal
-        self._since = since
+        # A store is made before its clock runs: it counts from the first look at its numbers, or
+        # from before it, which nobody can tell apart.
+        self._now = now
+        self._since: Instant | None = None
         self._whole = True
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
         self._stands: dict[CustomerId, dict[tuple[str, str], int]] = {}
 
     async def since(self) -> Instant:
         async with self._turn():
+            self._since = self._now() if self._since is None else self._since
             return self._since
 
     async def counts(self, month: str = "") -> list[CountRow]:

@@ -76,7 +76,7 @@ class MemoryStore:
         self._limiter: dict[str, int] = {}
         self._secrets: dict[str, bytes] = {}
         self._ledger = Ledger()
-        self.numbers = Numbers(self._turn, self._journal, now())
+        self.numbers = Numbers(self._turn, self._journal, now)
         self.trail = Trail(self._turn, self._outbox, self.numbers)
         self.register = Register(self._turn, self._outbox, self.trail, self._journal)
 

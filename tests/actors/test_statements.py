@@ -34,10 +34,10 @@ def test_every_row_is_written_once(count):
     db = sqlite3.connect(":memory:")
     for script in migrations():
         db.executescript(script)
-    rows = [{"name": f"n{number:03}", "value": number} for number in range(count)]
+    rows = [{"name": f"row {number:03}", "value": number} for number in range(count)]
     for sql, values in for_rows("set_meta", rows):
         db.execute(sql, values)
-    found = db.execute("SELECT name, value FROM meta WHERE name LIKE 'n%' ORDER BY name")
+    found = db.execute("SELECT name, value FROM meta WHERE name LIKE 'row %' ORDER BY name")
     assert found.fetchall() == [(row["name"], row["value"]) for row in rows]
 
 

@@ -332,7 +332,7 @@ async def test_nothing_of_who_deleted_the_account_is_left(autojump_clock, tmp_pa
         assert world.kinds("forgotten-zoe")[-1] == ("k31", "2026-03-06 12:00")
     assert tables_with(tmp_path, "forgotten-zoe") == set()
     assert tables_with(tmp_path, "friend@customers.example") == set()
-    kept = {"journal", "snapshots", "alarms", "outbox", "bought", "buyers", "addresses"}
+    kept = {"journal", "snapshots", "alarms", "outbox", "bought", "buyers", "addresses", "stands"}
     assert tables_with(tmp_path, "ben") == kept
 
 
