@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from actors import logs, service, settings
 from actors.clock import WallClock
-from actors.commands.serve import SWITCH
+from actors.commands.serve import COLLECTED, SWITCH
 from actors.gateway import EVENTS_PATH
 from actors.outside import open_outside
 from actors.store.sqlite import open_store
@@ -87,7 +87,8 @@ async def serve(folder):
     ):
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(running.gateway.listen, listeners, nursery)
-        gc.freeze()  # both as `run.py serve` does
+        gc.freeze()  # all three as `run.py serve` does
+        gc.set_threshold(*COLLECTED)
         sys.setswitchinterval(SWITCH)
         print(listeners[0].socket.getsockname()[1], flush=True)
 
