@@ -26,8 +26,7 @@ from actors.web.demo import opening as demo
 
 log = structlog.get_logger()
 
-# Seconds; see `_serve_until_stopped`.
-SWITCH: Final = 0.0001
+# Objects of each generation, by which the next is looked at (style §4.7).
 COLLECTED: Final = (5_000, 10, 20)
 
 
@@ -76,19 +75,21 @@ async def _serve_until_stopped(
             # They are shown only once: not before it is certain that they will be.
             made = await _first_keys(running)
             _announce(configured, port, web, made, options)
-            # The loop gives its thread away with each call of a socket, and gets it back from the
-            # store's when that one has had so much time: by default five milliseconds each time.
-            sys.setswitchinterval(SWITCH)
-            # What is there by now stays: the collector need not look at it again (style §4.7). A
-            # look at all that came since stops everything, a quarter of a second with two thousand
-            # connections: it is taken every million objects.
-            gc.freeze()
-            gc.set_threshold(*COLLECTED)
+            collect_seldom()
             await stopping.wait()
             # No new sockets from here; leaving the service tells goodbye to those who are there.
             listening.cancel_scope.cancel()
         connections.cancel_scope.cancel()
     log.info("stopped")
+
+
+def collect_seldom() -> None:
+    """Have the collector stop the loop less often; once, when everything is there."""
+    # What is there by now stays, and need not be looked at again. A look at all that came since
+    # stops everything, a quarter of a second with two thousand connections: it is taken every
+    # million objects.
+    gc.freeze()
+    gc.set_threshold(*COLLECTED)
 
 
 async def _first_keys(running: Service) -> dict[settings.KeyKind, str]:

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from actors import logs, service, settings
 from actors.clock import WallClock
+from actors.commands.serve import collect_seldom
 from actors.outside import open_outside
 from actors.store.port import AlarmRow, BoughtRow, Commit, JournalRow
 from actors.store.sqlite import open_store
@@ -123,7 +124,7 @@ async def serve(folder, owners):
     ):
         # As `run.py serve` does: what lives for ever is looked through once.
         gc.collect()
-        gc.freeze()
+        collect_seldom()
         listeners = await nursery.start(
             partial(trio.serve_tcp, running.gateway.serve_stream, 0, host="127.0.0.1")
         )

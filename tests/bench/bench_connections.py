@@ -11,7 +11,6 @@ during that. Budgets: 60 MB for 2 000 idle ones; p99 100 ms (design §11).
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import resource
@@ -31,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from actors import logs, service, settings
 from actors.clock import WallClock
-from actors.commands.serve import COLLECTED, SWITCH
+from actors.commands.serve import collect_seldom
 from actors.gateway import EVENTS_PATH
 from actors.outside import open_outside
 from actors.store.sqlite import open_store
@@ -87,9 +86,7 @@ async def serve(folder):
     ):
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(running.gateway.listen, listeners, nursery)
-        gc.freeze()  # all three as `run.py serve` does
-        gc.set_threshold(*COLLECTED)
-        sys.setswitchinterval(SWITCH)
+        collect_seldom()
         print(listeners[0].socket.getsockname()[1], flush=True)
 
 

@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from actors import logs, service, settings
 from actors.batch import outbox_row
 from actors.clock import WallClock
+from actors.commands.serve import collect_seldom
 from actors.delivery import Delivery
 from actors.outside import open_outside
 from actors.store.port import Commit
@@ -162,7 +163,7 @@ async def serve(folder, port):
         service.running(at, store, clock, outside) as running,
     ):
         gc.collect()
-        gc.freeze()
+        collect_seldom()
         async with trio.open_nursery() as nursery:
             handler = running.gateway.serve_stream
             listeners = await nursery.start(partial(trio.serve_tcp, handler, 0, host="127.0.0.1"))

@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from actors import logs, service, settings
 from actors.clock import WallClock
+from actors.commands.serve import collect_seldom
 from actors.gateway import EVENTS_PATH
 from actors.outside import open_outside
 from actors.store.sqlite import open_store
@@ -104,7 +105,7 @@ async def serve_ecrm(folder):
 async def _listen(serve):
     # As `run.py serve` does: what lives for ever is looked through once.
     gc.collect()
-    gc.freeze()
+    collect_seldom()
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
         print(listeners[0].socket.getsockname()[1], flush=True)
