@@ -11,17 +11,10 @@ import pytest
 from actors import samples
 from actors.web.console import letters
 from ecrm import programmes
-from tests.web.operators import HOSTILE, Operator, assert_harmless
+from tests.web.operators import HOSTILE, assert_harmless
 
 EXPIRES = "2026-03-02T09:15:00Z"
 KNOWN = {sample.template: number for number, sample in samples.of_programmes(programmes.ALL)}
-
-
-@pytest.fixture
-async def operator(world):
-    found = Operator(world)
-    await found.enters()
-    return found
 
 
 async def test_every_mail_of_the_programmes_hangs_in_the_gallery(autojump_clock, operator):

@@ -5,19 +5,10 @@ from __future__ import annotations
 import re
 from html import unescape
 
-import pytest
-
 from actors.web.console.letters import inert
-from tests.web.operators import HOSTILE, Operator, assert_harmless
+from tests.web.operators import HOSTILE, assert_harmless
 
 ENCODED = "javascript:alert(1)//{{7*7}}&lt;b&gt;"
-
-
-@pytest.fixture
-async def operator(world):
-    found = Operator(world)
-    await found.enters()
-    return found
 
 
 async def test_a_customer_is_found_by_the_beginning_of_the_id_or_the_address(

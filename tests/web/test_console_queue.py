@@ -7,16 +7,9 @@ import re
 import pytest
 
 from actors.store import port
-from tests.web.operators import HOSTILE, Operator, assert_harmless
+from tests.web.operators import HOSTILE, assert_harmless
 
 BACK = {"back": "/console/queue"}
-
-
-@pytest.fixture
-async def operator(world):
-    found = Operator(world)
-    await found.enters()
-    return found
 
 
 @pytest.fixture

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from actors.store.port import Commit, HoldRow
 from ecrm import programmes
 from ecrm.moment import CustomerId
 from tests.actors.test_console import warped
 from tests.web.operators import HOSTILE, Operator, assert_harmless
 from tests.worlds import instant
-
-
-@pytest.fixture
-async def operator(world):
-    found = Operator(world)
-    await found.enters()
-    return found
 
 
 async def test_every_programme_is_told_with_its_words_and_steps(autojump_clock, world, operator):

@@ -9,20 +9,13 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from tests.web.operators import HOSTILE, Operator, assert_harmless
+from tests.web.operators import HOSTILE, assert_harmless
 
 CART = {
     "type": "track",
     "event": "Product Added",
     "properties": {"product_id": "jug", "price": 3, "quantity": 2},
 }
-
-
-@pytest.fixture
-async def operator(world):
-    found = Operator(world)
-    await found.enters()
-    return found
 
 
 @pytest.fixture
