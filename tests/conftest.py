@@ -30,7 +30,9 @@ LONG = (
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """With `--no-loadscope-reorder`, workers take the modules in this order."""
-    items.sort(key=lambda item: not any(item.path.is_relative_to(HERE / name) for name in LONG))
+    paths = {item.path for item in items}
+    long = {path for path in paths if any(path.is_relative_to(HERE / name) for name in LONG)}
+    items.sort(key=lambda item: item.path not in long)
 
 
 def _worth_a_look(_logger, name, event):
