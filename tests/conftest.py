@@ -4,10 +4,13 @@ comes first, so that no worker is left with it while the others have nothing to 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import structlog
+
+import run
 
 HERE = Path(__file__).parent
 # Folders and modules of tests that take a quarter of a minute and more.
@@ -43,3 +46,23 @@ def _worth_a_look(_logger, name, event):
 
 
 structlog.configure(processors=[_worth_a_look, *structlog.get_config()["processors"]])
+
+
+@pytest.fixture
+def main(monkeypatch, capsys):
+    """The command line in this process: exit status, stdout, lines of stderr."""
+    monkeypatch.delenv("ECRM_OPERATOR_KEY", raising=False)
+    logged = structlog.get_config()
+
+    def main(*words):
+        monkeypatch.setattr(sys, "argv", ["run.py", *map(str, words)])
+        try:
+            status = run.main()
+        except SystemExit as left:
+            status = left.code
+        out, err = capsys.readouterr()
+        return status, out, err.splitlines()
+
+    yield main
+    # The log went to a stream that ends with the test.
+    structlog.configure(**logged)
