@@ -117,14 +117,19 @@ _ANYTHING: Final = Shown(("cart", "order", "parcel", "offer"))
 
 def of_programmes(of: tuple[Programme, ...]) -> Iterator[tuple[str, Mail]]:
     """A sample of every mail that programmes can send, with its number, by number."""
+    for kind, template in numbered(of):
+        yield kind, sample(template)
+
+
+def numbered(of: tuple[Programme, ...]) -> list[tuple[str, str]]:
+    """The number and the template of every mail that programmes can send, by number."""
     kinds: list[tuple[str, str]] = []
     for one in of:
         for step in one.steps:
             if isinstance(step, MailStep):
                 kinds_of_step = (step.kind, *(variant.kind for variant in step.variants))
                 kinds += zip(kinds_of_step, programme.templates_of_step(one, step), strict=True)
-    for kind, template in sorted(kinds):
-        yield kind, sample(template)
+    return sorted(kinds)
 
 
 _FULL = (

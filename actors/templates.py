@@ -14,12 +14,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache, partial
 from gettext import c2py
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import jinja2
 import msgspec
 from babel import numbers
+from babel.messages import Catalog
 from babel.messages.pofile import PoFileError, read_po
 from jinja2 import nodes
 from jinja2.runtime import Context
@@ -105,8 +107,7 @@ class Catalogue:
 
     def _read(self, path: Path) -> None:
         try:
-            with path.open("rb") as file:
-                catalogue = read_po(file, locale=self.language, abort_invalid=True)
+            catalogue = _parsed(self.language, path.read_bytes())
         except (PoFileError, OSError, ValueError) as exc:
             raise errors.Misconfigured(f"{path}: {exc}") from exc
         self.form = c2py(catalogue.plural_expr)
@@ -119,6 +120,12 @@ class Catalogue:
                 one, many = entry.id
                 self.plurals[one, many] = tuple(entry.string or ())
             self.lines[entry.id if isinstance(entry.id, str) else entry.id[0]] = entry.lineno or 1
+
+
+@lru_cache(maxsize=16)
+def _parsed(language: str, written: bytes) -> Catalog:
+    """Parsed once for all that read the same file; nobody changes it."""
+    return read_po(BytesIO(written), locale=language, abort_invalid=True)
 
 
 class Source(msgspec.Struct, frozen=True):

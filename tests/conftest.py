@@ -4,10 +4,13 @@ comes first, so that no worker is left with it while the others have nothing to 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import structlog
+
+import run
 
 HERE = Path(__file__).parent
 # Folders and modules of tests that take a quarter of a minute and more.
@@ -30,7 +33,9 @@ LONG = (
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """With `--no-loadscope-reorder`, workers take the modules in this order."""
-    items.sort(key=lambda item: not any(item.path.is_relative_to(HERE / name) for name in LONG))
+    paths = {item.path for item in items}
+    long = {path for path in paths if any(path.is_relative_to(HERE / name) for name in LONG)}
+    items.sort(key=lambda item: item.path not in long)
 
 
 def _worth_a_look(_logger, name, event):
@@ -41,3 +46,23 @@ def _worth_a_look(_logger, name, event):
 
 
 structlog.configure(processors=[_worth_a_look, *structlog.get_config()["processors"]])
+
+
+@pytest.fixture
+def main(monkeypatch, capsys):
+    """The command line in this process: exit status, stdout, lines of stderr."""
+    monkeypatch.delenv("ECRM_OPERATOR_KEY", raising=False)
+    logged = structlog.get_config()
+
+    def main(*words):
+        monkeypatch.setattr(sys, "argv", ["run.py", *map(str, words)])
+        try:
+            status = run.main()
+        except SystemExit as left:
+            status = left.code
+        out, err = capsys.readouterr()
+        return status, out, err.splitlines()
+
+    yield main
+    # The log went to a stream that ends with the test.
+    structlog.configure(**logged)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import msgspec
 import pytest
-import structlog
 import trio
 from trio.testing import MockClock
 
-import run
 from actors.commands import resting
 from tests.worlds import instant, open_world
 
@@ -35,21 +31,9 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def main(monkeypatch, capsys, data):
+def main(main, monkeypatch, data):
     monkeypatch.setattr(resting, "wall_now", lambda: instant("2026-03-02 10:30"))
-
-    def main(*words):
-        argv = ["run.py", *map(str, words), "--data", str(data)]
-        monkeypatch.setattr(sys, "argv", argv)
-        try:
-            status = run.main()
-        except SystemExit as left:
-            status = left.code
-        out, err = capsys.readouterr()
-        return status, out, err.splitlines()
-
-    yield main
-    structlog.reset_defaults()
+    return lambda *words: main(*words, "--data", data)
 
 
 def test_a_forecast_is_shown_and_told_to_scripts(main):

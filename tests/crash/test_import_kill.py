@@ -14,7 +14,7 @@ import pytest
 
 DRIVER = Path(__file__).with_name("import_driver.py")
 INVOICES = Path(__file__).parents[1] / "data" / "online-retail-2010-12.csv.gz"
-LINES = 12_000  # four batches of turns
+LINES = 8_000  # two batches of turns
 
 # All that an import writes, without what tells when the file was opened.
 BOOKS = {

@@ -62,7 +62,7 @@ class Gallery:
         self._composer = Composer(templates, settings.shop, settings.mail, _KEYS)
         self._languages = sorted(templates.catalogues)
         self._mails = {
-            sample.template: number for number, sample in samples.of_programmes(settings.programmes)
+            template: number for number, template in samples.numbered(settings.programmes)
         }
         self._rendered: dict[Wanted, Picture] = {}
         self._rendering = trio.Lock()
