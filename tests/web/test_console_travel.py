@@ -132,6 +132,17 @@ async def test_another_event_shows_what_would_have_differed_and_writes_nothing(
     assert (await world.ask("at", customer="zoe"))["result"] == zoe
 
 
+async def test_what_is_put_into_the_cart_right_after_an_order_stays_in_it(
+    autojump_clock, world, operator, zoe
+):
+    shop = await world.shop()
+    await shop.track("zoe", "Order Completed", order_id="o2", total=1, currency="EUR")
+    turn = (await world.ask("at", customer="zoe"))["result"]["turns"]
+    page = text_of(await branched(operator, msgspec.json.encode(CART).decode(), turn=str(turn)))
+    assert "2 of jug went into the cart" in page
+    assert "cart/offer" in page.partition("only come with it")[2]
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
