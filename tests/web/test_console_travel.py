@@ -170,6 +170,14 @@ async def test_a_wrong_event_is_answered_with_where_it_is_wrong(
     assert shown == typed
 
 
+async def test_what_was_typed_stays_where_the_place_is_none(autojump_clock, operator, zoe):
+    page = await branched(operator, '{"type": "track"', turn="999")
+    assert "name a number from 0 to" in text_of(page)
+    assert unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", page)[1]) == '{"type": "track"'
+    page = await branched(operator, msgspec.json.encode(CART).decode(), turn="999")
+    assert "name a number from 0 to" in text_of(re.search(r'id="unread".*?</p>', page)[0])
+
+
 async def test_a_branch_is_asked_for_by_a_form_of_ours_only(autojump_clock, operator, zoe):
     form = {"token": "wrong", "event": "{}"}
     answer = await operator.posts("/console/past?id=zoe", form)
