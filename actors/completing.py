@@ -26,6 +26,7 @@ PLACES: Final[dict[str, tuple[str, ...]]] = {
     "journal": ("customer",),
     "timers": ("customer",),
     "why": ("mail",),
+    "programmes": ("programme",),
     "why-not": ("customer", "programme"),
     "forecast": ("customer",),
     "at": ("customer",),

@@ -146,6 +146,8 @@ class Insight:
 
     def _branch(self, request: Request, state: State, now: Instant) -> Plain:
         """What differs where another event comes first: its facts, and the mails after it."""
+        # After the turn, not with it: an order takes along what came into the cart until then.
+        now = Instant(max(now, state.now + 1))
         (event,) = self._first(request, state.customer_id, now)
         at = moment.moment_of(state.customer_id, state.seq, now)
         taken = customer.turn(self._rules, state, event, at, self._around()(state, event, now))

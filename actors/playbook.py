@@ -25,9 +25,11 @@ from ecrm.moment import format_duration, format_instant
 from ecrm.programme import MailStep, Programme, Step
 from ecrm.rules import Rules
 
-_MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 DEFAULT: Final = "default"
 ACCEPTED: Final = ("accepted", "accepted_unknown")
+# A mail that went with its customer before it had ended.
+ERASED: Final = "erased"
 
 Sums = Counter[str]
 
@@ -162,7 +164,7 @@ def _all_of(name: str, sums: dict[tuple[str, str], Sums]) -> Sums:
 
 
 def _numbers(sums: Sums) -> Plain:
-    ended = {state: sums[state] for state in sorted(port.TERMINAL) if sums[state]}
+    ended = {state: sums[state] for state in (*sorted(port.TERMINAL), ERASED) if sums[state]}
     handed = sum(sums[state] for state in ACCEPTED)
     return {
         "said": said(sums),

@@ -73,7 +73,10 @@ LESSONS: Final[dict[str, Lesson]] = {
         "turns as they are taken, until Ctrl-C: outcomes are mail, withheld, failed, quiet, or a "
         "reason such as cap; at most 20 a second, or N", "tail programme cart outcome withheld",
     ),
-    "programmes": Lesson("", "what the programmes are and do", "programmes"),
+    "programmes": Lesson(
+        "[NAME] [MONTH]", "what programmes are and do, and what became of their mails, of all "
+        "or of those of a month", "programmes cart 2026-03",
+    ),
     "satisfaction": Lesson("[SURVEY]", "ratings, week by week", "satisfaction support"),
     "quarantine": Lesson("[NUMBER]", "what made a turn fail, and who is held", "quarantine 7"),
     "release": Lesson("CUSTOMER", "let a customer who is held live on", "release c42"),

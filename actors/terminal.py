@@ -1,9 +1,10 @@
 """The operator's terminal: one command typed, one request sent, the answer laid out (R93).
 
     status · customers [PREFIX] · inspect CUSTOMER · journal CUSTOMER · timers CUSTOMER ·
-    queue [STATE] [CUSTOMER] · mail MAIL · why MAIL · programmes [NAME] · satisfaction [SURVEY] ·
-    pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] · drain [WHY] · resume … ·
-    requeue MAIL · cancel-mail MAIL [WHY] · quarantine [NUMBER] · release CUSTOMER · operations ·
+    queue [STATE] [CUSTOMER] · mail MAIL · why MAIL · programmes [NAME] [MONTH] ·
+    satisfaction [SURVEY] · pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] ·
+    drain [WHY] · resume … · requeue MAIL · cancel-mail MAIL [WHY] · quarantine [NUMBER] ·
+    release CUSTOMER · operations ·
     tail [customer ID] [programme NAME] [event NAME] [outcome WORD] [rate N] · keys [revoke ID] ·
     send CUSTOMER EVENT [PROPERTIES] · unsuppress CUSTOMER [ADDRESS [WHY]] · relearn ·
     clock [advance 15d] · why-not CUSTOMER PROGRAMME [--at T] [--language fr] ·
@@ -36,7 +37,7 @@ from actors.store import port
 USAGE: Final = (
     "commands: status | customers [PREFIX of an id or address] [AFTER an id] | inspect CUSTOMER | "
     "journal CUSTOMER | timers CUSTOMER | queue [STATE] [CUSTOMER] | mail MAIL | why MAIL | "
-    "programmes [NAME] | satisfaction [SURVEY] | "
+    "programmes [NAME] [MONTH] | satisfaction [SURVEY] | "
     "pause all|lane N|programme NAME|domain NAME|transport NAME [WHY] | drain [WHY] | resume … | "
     "requeue MAIL | cancel-mail MAIL [WHY] | quarantine [NUMBER] | release CUSTOMER | operations | "
     "unsuppress CUSTOMER [ADDRESS [WHY]] | relearn | keys [revoke ID] | clock [advance 15d] | "
@@ -55,7 +56,6 @@ _WHOLE: Final = frozenset(("mail", "number", "key"))
 # What an op wants to be told of, and an example of it; those with a "?" do without.
 _ABOUT: Final[dict[str, tuple[str, str]]] = {
     "status": ("", ""),
-    "programmes": ("programme?", "cart"),
     "relearn": ("", ""),
     "inspect": ("customer", "c42"),
     "journal": ("customer", "c42"),
@@ -99,6 +99,14 @@ def _queued(about: list[str]) -> Plain | None:
     if about and about[0] not in get_args(port.OutboxState):
         about = ["", *about]
     named = dict(zip(("state", "customer"), about, strict=False))
+    return {name: one for name, one in named.items() if one} if len(about) <= len(named) else None
+
+
+def _counted(about: list[str]) -> Plain | None:
+    """A programme, a month of its mails, or both."""
+    if about and about[0][:1].isdecimal():
+        about = ["", *about]
+    named = dict(zip(("programme", "month"), about, strict=False))
     return {name: one for name, one in named.items() if one} if len(about) <= len(named) else None
 
 
@@ -253,6 +261,7 @@ def _kept(about: list[str]) -> Plain | None:
 _READERS: Final[dict[str, Callable[[list[str]], Plain | None]]] = {
     "queue": _queued,
     "customers": _sought,
+    "programmes": _counted,
     "pause": _scoped,
     "resume": _scoped,
     "drain": lambda why: {"reason": " ".join(why)},

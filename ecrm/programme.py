@@ -65,7 +65,9 @@ class Again(msgspec.Struct, frozen=True, gc=False):
     def __str__(self) -> str:
         if self.after is None:
             return "once in a lifetime"
-        return f"again {format_duration(self.after)} after the last stay" if self.after else "again"
+        if not self.after:
+            return "whenever the last stay has ended"
+        return f"again {format_duration(self.after)} after the last stay"
 
 
 class Variant(msgspec.Struct, frozen=True, gc=False):

@@ -109,6 +109,10 @@ class Numbers:
     def begun_again(self, queued: Queued) -> None:
         self._add(queued, queued.state, -1)
 
+    def erased(self, queued: Queued) -> None:
+        if queued.settled_at is None:
+            self._add(queued, "erased")
+
     def seen(self, queued: Queued, deed: str, verdict: str) -> None:
         name = f"{deed} {verdict}"
         if deed in ("opened", "clicked") and name not in queued.seen:

@@ -195,7 +195,7 @@ class MemoryStore:
         }
         gone = [i for i, one in self._outbox.items() if one.row.customer_id in customer_ids]
         for mail_id in gone:
-            del self._outbox[mail_id]
+            self.numbers.erased(self._outbox.pop(mail_id))
         self.trail.erase({*gone})
         self._ledger.erase(customer_ids)
         self.register.erase(customer_ids)

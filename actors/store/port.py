@@ -183,8 +183,9 @@ class Numbers(Protocol):
 
     async def counts(self, month: str = "") -> list[CountRow]:
         """All sums of a month of decisions; without one those of all together. `what` is "decided",
-        a terminal state, "opens" or "clicks" (handed over, and its opens or clicks can be seen),
-        "opened" or "clicked" and the sort of who it was, or what `actors/numbers.py` counts.
+        a terminal state, "erased" (with its customer, before it ended), "opens" or "clicks" (handed
+        over, and its opens or clicks can be seen), "opened" or "clicked" and the sort of who it
+        was, or what `actors/numbers.py` counts.
         """
         ...
 

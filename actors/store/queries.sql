@@ -231,6 +231,13 @@ DELETE FROM tells WHERE customer_id = :customer_id;
 -- commit
 DELETE FROM bought WHERE customer_id = :customer_id;
 
+-- name: count_erased
+-- commit, before the mails go: those that had not ended never will
+INSERT INTO counts
+SELECT strftime('%Y-%m', at / 1000, 'unixepoch'), programme, step, 'erased', count(*)
+FROM outbox WHERE customer_id = :customer_id AND settled_at IS NULL AND opens NOT NULL
+GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET count = count + excluded.count;
+
 -- name: erase_outbox
 -- commit: a trigger takes the bodies along and counts
 DELETE FROM outbox WHERE customer_id = :customer_id;

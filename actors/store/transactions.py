@@ -50,11 +50,11 @@ OfCustomer = (
     | BoughtRow | BuyerRow | AddressRow | StandRow
 )  # fmt: skip
 
-# What goes with an erased customer. The journal is counted before it goes.
+# What goes with an erased customer. The journal and its mails are counted before they go.
 ERASURES = (
     "erase_totals", "erase_journal", "erase_snapshots", "clear_alarm", "erase_quarantine",
-    "release", "erase_tells", "erase_bought", "delete_buyer", "erase_outbox",
-    "erase_address", "end_stands",
+    "release", "erase_tells", "erase_bought", "delete_buyer", "count_erased",
+    "erase_outbox", "erase_address", "end_stands",
 )  # fmt: skip
 
 

@@ -109,6 +109,7 @@ async def store(request, tmp_path):
 
 
 STATES = ("accepted", "accepted_unknown", "dead", "expired", "stale", "suppressed", "queued")
+ENDS = (*STATES, "cancelled")
 
 
 async def lives_of_mails(store, dice):
@@ -116,15 +117,17 @@ async def lives_of_mails(store, dice):
     became of them is told by what was done, in plain sets.
     """
     told: dict[str, set[str]] = {}
+    whose: dict[str, str] = {}
     for number in range(30):
         opens, clicks = dice.random() < 0.6, dice.random() < 0.6
         row = mail(f"m{number}", customer_id=f"c{number % 7}")
         row = msgspec.structs.replace(row, opens=opens, clicks=clicks)
         await store.commit(Commit(outbox=[row, row]))
         said = told[row.mail_id] = {"decided"}
+        whose[row.mail_id] = row.customer_id
         for _ in range(2):
             await store.claim(NOW + 10**9, "boot", 99, (0, 1, 2, 3), frozenset())
-            ended = said & {*STATES, "cancelled"}
+            ended = said & {*ENDS}
             match dice.randrange(4):
                 case 0:
                     await store.commit(Commit(cancels=[(row.mail_id, "why")]))
@@ -151,6 +154,10 @@ async def lives_of_mails(store, dice):
             said |= set() if deed == "rated" else {f"{deed} {sort}"}
         if dice.random() < 0.1:
             await store.commit(Commit(erase=[row.customer_id]))
+            # None of them is on its way for ever: what had not ended was erased.
+            for each in [one for one in whose if whose[one] == row.customer_id]:
+                del whose[each]
+                told[each] |= set() if told[each] & {*ENDS} else {"erased"}
     return Counter(one for said in told.values() for one in said)
 
 

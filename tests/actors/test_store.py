@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.outside import open_outside
+from actors.store.counted import CountRow, StandRow
 from actors.store.memory import MemoryStore
 from actors.store.port import (
     TERMINAL,
@@ -81,7 +82,10 @@ def snapshot(customer_id, seq, state=b"state"):
     return SnapshotRow(customer_id, seq, NOW + seq, 3, b"hash", state)
 
 
-def mail(mail_id, *, customer_id="ana", lane=1, due=NOW, domain="example.org", at=NOW, kept=None):
+def mail(
+    mail_id, *, customer_id="ana", lane=1, due=NOW, domain="example.org", at=NOW, kept=None,
+    opens=False, clicks=False,
+):  # fmt: skip
     return OutboxRow(
         mail_id=mail_id,
         customer_id=customer_id,
@@ -95,6 +99,8 @@ def mail(mail_id, *, customer_id="ana", lane=1, due=NOW, domain="example.org", a
         not_after=NOW + 10_000,
         mail=b"mail " + mail_id.encode(),
         kept=kept,
+        opens=opens,
+        clicks=clicks,
     )
 
 
@@ -1113,9 +1119,13 @@ domain = st.sampled_from(["a.example", "b.example"])
 epoch = st.sampled_from(["one", "two"])
 few = {"max_size": 3}
 kept = st.sampled_from([None, b"hidden"])
-mails = st.builds(mail, which, customer_id=who, lane=lane, due=when, domain=domain, kept=kept)
+mails = st.builds(
+    mail, which, customer_id=who, lane=lane, due=when, domain=domain, kept=kept,
+    opens=st.booleans(), clicks=st.booleans(),
+)  # fmt: skip
 month = st.sampled_from(["2026-03", "2026-04"])
 small = st.integers(0, 2)
+place = st.sampled_from(["", "cart"])
 scope = st.sampled_from(["all", "marketing", "invitation"])
 state = st.sampled_from(["queued", "held", *sorted(TERMINAL)])
 commits = st.builds(
@@ -1145,6 +1155,8 @@ commits = st.builds(
         st.builds(suppression, which, scope, st.text("xy"), when, st.none() | when), **few
     ),
     freed=st.lists(which, max_size=1),
+    counts=st.lists(st.builds(CountRow, month, place, place, place, st.integers(-2, 2)), **few),
+    stands=st.lists(st.builds(StandRow, who, place, place, small), **few),
     erase=st.lists(who, max_size=1),
 )
 settled = st.builds(Settled, which, state, st.text("xy"), when, st.integers(0, 3))
@@ -1159,6 +1171,7 @@ calls = st.one_of(
     st.tuples(st.just("next_send"), st.tuples(lane, lane), st.frozensets(domain)),
     st.tuples(st.just("due"), when, st.integers(0, 3)),
     st.tuples(st.just("release"), who),
+    st.tuples(st.just("requeue"), which, when, when),
     st.tuples(st.just("prune"), when, st.integers(1, 2)),
     st.tuples(st.just("owners"), st.lists(which, **few), who, small),
     st.tuples(st.just("baskets"), which, small),
@@ -1200,6 +1213,9 @@ async def everything(store):
         await store.broadcasts(),
         await store.spent("2026-03"),
         await store.ratings("site"),
+        [row for row in await store.numbers.counts() if row.count],
+        [row for row in await store.numbers.counts("2026-03") if row.count],
+        {place: n for place, n in (await store.numbers.stands()).items() if n},
         await store.suppressed(["m1", "m2", "m3", "m4"]),
     ]
 

@@ -24,6 +24,10 @@ from actors.caution import agreed, caution
             {"op": "tail", "programme": "cart", "name": "Order Paid", "outcome": "cap"},
         ),
         ("keys", {"op": "keys"}),
+        ("programmes", {"op": "programmes"}),
+        ("programmes cart", {"op": "programmes", "programme": "cart"}),
+        ("programmes 2026-03", {"op": "programmes", "month": "2026-03"}),
+        ("programmes cart 2026-03", {"op": "programmes", "programme": "cart", "month": "2026-03"}),
         ("keys revoke secret-2", {"op": "revoke-key", "name": "secret-2"}),
         (
             """send c42 "Order Paid" '{"order_id": "o1"}'""",
@@ -50,6 +54,10 @@ def test_what_is_typed_is_what_is_asked_for(typed, request_):
         ("rel c42", "did you mean release or relearn?"),
         ("sing", "'sing' is not understood; `help` lists the commands"),
         ("pause al", "type pause all | lane N"),
+        (
+            "programmes cart 2026-03 x",
+            "type programmes [NAME] [MONTH], as in programmes cart 2026-03",
+        ),
         ("tail colour red", "type tail [customer ID]"),
         ("tail customer", "type tail [customer ID]"),
         ("tail rate fast", "a number of turns a second"),
@@ -154,6 +162,7 @@ async def test_programmes_mails_and_keys_are_asked_of_the_service():
         '{"op":"keys"}': {"keys": [{"id": "secret-2", "kind": "secret"}]},
     }
     assert (await completed("tail programme car", answers))[0] == [("cart", -3), ("carrier", -3)]
+    assert (await completed("programmes rev", answers))[0] == [("review", -3)]
     assert (await completed("why m", answers))[0] == [("m1", -1)]
     assert (await completed("keys revoke ", answers))[0] == [("secret-2", 0)]
 

@@ -93,7 +93,7 @@ def test_the_clocks_of_a_programme_are_those_its_steps_count_from():
         (send(), "always sent"),
         (skip(after=days(2)), "skipped 2d late"),
         (once(), "once in a lifetime"),
-        (again(), "again"),
+        (again(), "whenever the last stay has ended"),
         (again(days(7)), "again 7d after the last stay"),
         (local("09:30"), "09:30"),
         (before(days(1)), "1d before it begins"),

@@ -247,7 +247,7 @@ async def test_the_pages_tell_the_numbers_with_what_they_are_of(autojump_clock, 
     assert "programmes.cart.steps.offer.offer" in page
     assert "<td>default</td>" in page
     page = await operator.sees("/console/")
-    assert "The 6 people who are known by an id" in page
+    assert "Customers who are known by an id, visitors left out: 6" in page
     assert "15.50 EUR<br>4000 JPY" in page
     answer = await operator.get("/console/programmes", month=HOSTILE)
     assert answer.status_code == 409

@@ -72,12 +72,15 @@ async def test_over_https_the_cookie_goes_nowhere_else(autojump_clock, world, op
 
 
 async def test_who_enters_is_led_where_they_wanted_to_go_and_never_out(autojump_clock, operator):
-    answer = await operator.enters(next="/console/customer?id=zoe")
-    assert answer.headers["Location"] == "/console/customer?id=zoe"
+    for room in ("/console/customer?id=zoe", "/console/customer?id=/../zoe"):
+        answer = await operator.enters(next=room)
+        assert answer.headers["Location"] == room
     for elsewhere in (
         "https://evil.example/",
         "//evil.example/console/",
         "/console/\\evil",
+        "/console/../demo/",
+        "/console/%2E%2e/demo/",
         "/u/x",
     ):
         answer = await operator.posts("/console/login", {"key": OPERATOR, "next": elsewhere})
@@ -105,7 +108,9 @@ async def test_who_guesses_is_slowed_even_with_the_right_key(autojump_clock, ope
     assert (await operator.enters()).status_code == 303
 
 
-@pytest.mark.parametrize("origin", ["", "null", "https://evil.example", "http://localhost:81"])
+@pytest.mark.parametrize(
+    "origin", ["", "null", "https://evil.example", "http://localhost:81", "http://[localhost"]
+)
 async def test_a_form_from_elsewhere_opens_nothing_and_does_nothing(
     autojump_clock, world, operator, origin
 ):

@@ -132,6 +132,17 @@ async def test_another_event_shows_what_would_have_differed_and_writes_nothing(
     assert (await world.ask("at", customer="zoe"))["result"] == zoe
 
 
+async def test_what_is_put_into_the_cart_right_after_an_order_stays_in_it(
+    autojump_clock, world, operator, zoe
+):
+    shop = await world.shop()
+    await shop.track("zoe", "Order Completed", order_id="o2", total=1, currency="EUR")
+    turn = (await world.ask("at", customer="zoe"))["result"]["turns"]
+    page = text_of(await branched(operator, msgspec.json.encode(CART).decode(), turn=str(turn)))
+    assert "2 of jug went into the cart" in page
+    assert "cart/offer" in page.partition("only come with it")[2]
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -157,6 +168,14 @@ async def test_a_wrong_event_is_answered_with_where_it_is_wrong(
     assert_harmless(page, "branch")
     shown = unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)[1])
     assert shown == typed
+
+
+async def test_what_was_typed_stays_where_the_place_is_none(autojump_clock, operator, zoe):
+    page = await branched(operator, '{"type": "track"', turn="999")
+    assert "name a number from 0 to" in text_of(page)
+    assert unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", page)[1]) == '{"type": "track"'
+    page = await branched(operator, msgspec.json.encode(CART).decode(), turn="999")
+    assert "name a number from 0 to" in text_of(re.search(r'id="unread".*?</p>', page)[0])
 
 
 async def test_a_branch_is_asked_for_by_a_form_of_ours_only(autojump_clock, operator, zoe):

@@ -11,7 +11,7 @@ from actors.web.console.sight import Found, Sight
 
 # The numbers at the top, with the words beside them.
 FIGURES: Final = (
-    ("customers", "customers"),
+    ("customers", "customers and visitors"),
     ("active", "in memory"),
     ("events", "events taken"),
     ("alarms", "timers set"),

@@ -146,12 +146,22 @@ class Porter:
 
     def _is_ours(self) -> bool:
         """Does this form come from a page of ours? Browsers say from where with every POST."""
-        came_from = urlsplit(request.headers.get("Origin", "")).netloc
+        try:
+            came_from = urlsplit(request.headers.get("Origin", "")).netloc
+        except ValueError:  # no browser says such a place
+            return False
         return bool(came_from) and came_from in (request.host, self._ours)
 
 
 def is_room(path: str) -> bool:
     """Is this a place of the console, to which somebody may be led?"""
+    place = path.partition("?")[0].partition("#")[0]
     return (
-        path != f"{HOME}login" and path.startswith(HOME) and path.isprintable() and "\\" not in path
+        place != f"{HOME}login"
+        and place.startswith(HOME)
+        # Browsers take steps upwards before they ask, written either way.
+        and "/." not in place
+        and "%2e" not in place.casefold()
+        and path.isprintable()
+        and "\\" not in path
     )

@@ -39,13 +39,7 @@ class Travel:
         """The place that the address names; the present where it names none, or none that is."""
         who = request.args.get("id", "")
         zone = await zone_of_customer(self._sight, who)
-        place, wrong = _place(zone), ""
-        try:
-            there = await self._sight.ask("at", customer=who, steps=0, **place)
-        except Refused as refused:
-            if not place:
-                raise
-            there, wrong = await self._sight.ask("at", customer=who, steps=0), str(refused)
+        there, wrong = await self._at(who, _place(zone))
         return self._page(there, zone, wrong=wrong)
 
     async def branch(self) -> Response:
@@ -57,9 +51,19 @@ class Travel:
         try:
             there = await self._sight.ask("at", **asked, event=event_in(typed))
         except (Refused, ValueError) as error:
-            there = await self._sight.ask("at", **asked)
-            return self._page(there, zone, typed=typed, unread=str(error))
+            # What was typed stays, also where the place is none.
+            there, wrong = await self._at(who, _place(zone))
+            return self._page(there, zone, wrong=wrong, typed=typed, unread=str(error))
         return self._page(there, zone, typed=typed)
+
+    async def _at(self, who: str, place: Found) -> tuple[Found, str]:
+        """The place; or the present, and why not the place."""
+        try:
+            return await self._sight.ask("at", customer=who, steps=0, **place), ""
+        except Refused as refused:
+            if not place:
+                raise
+            return await self._sight.ask("at", customer=who, steps=0), str(refused)
 
     def _page(
         self,
