@@ -55,12 +55,12 @@ def _took(spread: Spread) -> str:
     if not spread.count:
         return "none yet"
     most = spread.within(0.99)
-    bound = f"over {_ms(spread.bounds[-1])}" if most == inf else f"within {_ms(most)}"
-    return f"{_ms(spread.mean)} on average, 99 % {bound}"
+    bound = f"over {_span(spread.bounds[-1])}" if most == inf else f"within {_span(most)}"
+    return f"{_span(spread.mean)} on average, 99 % {bound}"
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1_000:.3g} ms"
+def _span(seconds: float) -> str:
+    return f"{seconds * 1_000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
 def _name(one: Outlook) -> str:
