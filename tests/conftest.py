@@ -1,5 +1,6 @@
-"""What all tests share: the log keeps to what is worth a look when a test fails, and what takes long
-comes first, so that no worker is left with it while the others have nothing to do.
+"""What all tests share: the log keeps to what is worth a look when a test fails; what takes long
+comes first, so that no worker is left with it while the others have nothing to do; and one worker
+has all that is seen in a browser, for two browsers hold each other up.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling
 
 import run
 
 HERE = Path(__file__).parent
+BROWSER = "tests/web/browser/"
 # Folders and modules of tests that take a quarter of a minute and more.
 LONG = (
     "web/browser",
@@ -36,6 +39,17 @@ def pytest_collection_modifyitems(items):
     paths = {item.path for item in items}
     long = {path for path in paths if any(path.is_relative_to(HERE / name) for name in LONG)}
     items.sort(key=lambda item: item.path not in long)
+
+
+class OneBrowser(LoadScopeScheduling):
+    """Module by module, and what a browser is needed for as one."""
+
+    def _split_scope(self, nodeid):
+        return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return OneBrowser(config, log)
 
 
 def _worth_a_look(_logger, name, event):
