@@ -123,6 +123,26 @@ async def test_a_stranger_who_speaks_in_crumbs_is_heard_less_and_less(autojump_c
     assert times[:6] == [0.1, 0.3, 0.7, 1.5, 3.1, 6.3]
 
 
+async def test_a_back_end_is_heard_while_browsers_wait_for_their_turn(tmp_path):
+    async with serving(tmp_path, gateway=gate()) as served:
+        served.service.door.browsers = Turnstile(0)
+
+        def conversation(talk):
+            talk.greet()
+            with connect(served.url(), compression=None) as socket_of_a_page:
+                page = Talk(socket_of_a_page)
+                page.greet(PUBLISHABLE)
+                page.say({**track("p1"), "userId": None, "anonymousId": "v1"})
+                heard = [talk.ask(track(f"m{number}"))["type"] for number in range(20)]
+                with pytest.raises(TimeoutError):
+                    page.websocket.recv(timeout=0)
+                return heard
+
+        assert await served.talks(conversation) == ["ack"] * 20
+        told = await served.store.journal(CustomerId("visitor:v1"), before=None, limit=9)
+        assert told == []
+
+
 # How many.
 
 
